@@ -1,0 +1,2 @@
+//! warm-up
+fn main() {}
