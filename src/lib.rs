@@ -13,3 +13,4 @@
 //! ```
 
 pub mod call;
+pub mod store;

@@ -1,0 +1,171 @@
+//! What the database knows of an app: who serves it, whether it rings real phones, its pauses.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Store, StoreError};
+
+/// Whether an app's host rings real phones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppKind {
+    /// Tencent's own service.
+    Live,
+    /// A stand-in on this machine.
+    Sandbox,
+}
+
+impl AppKind {
+    /// The word in `callq.apps.kind`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// A worker's word that it serves an app.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The app.
+    pub app: String,
+    /// Tencent's `SDKAppID`.
+    pub sdk_app_id: u32,
+    /// Whether its host rings real phones.
+    pub kind: AppKind,
+    /// The host.
+    pub host: String,
+    /// The pace that is configured; `None` leaves what the database has (180 at first).
+    pub calls_per_second: Option<f64>,
+}
+
+/// Why an app may not be served: its host is of the other kind than the one it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServeRefused;
+
+/// Why none of an app's jobs may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// The word or words in `pause_reason`.
+    pub reason: String,
+    /// Whose credentials the pause is for; `None`: everybody's.
+    pub fingerprint: Option<String>,
+}
+
+/// All pauses that are in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PauseState {
+    /// The reason of a pause of everything.
+    pub all: Option<String>,
+    /// The paused apps.
+    pub apps: HashMap<String, Paused>,
+}
+
+impl PauseState {
+    /// Whether a worker with these credentials must not send a call of this app.
+    #[must_use]
+    pub fn holds(&self, app: &str, fingerprint: &str) -> bool {
+        self.all.is_some()
+            || self
+                .apps
+                .get(app)
+                .is_some_and(|p| p.fingerprint.as_deref().is_none_or(|f| f == fingerprint))
+    }
+}
+
+impl Store {
+    /// Says that an app is served from now on; to be repeated about every 10 s.
+    ///
+    /// The first word decides whether the app is live or a sandbox. `Err(ServeRefused)` inside `Ok`
+    /// means that this worker's host is of the other kind, and nothing was changed.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn serve(&self, app: &Served) -> Result<Result<(), ServeRefused>, StoreError> {
+        let row = sqlx::query_file!(
+            "src/store/serve.sql",
+            app.app,
+            i64::from(app.sdk_app_id),
+            app.kind.as_str(),
+            app.host,
+            app.calls_per_second,
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(StoreError::during("note that an app is served"))?;
+        Ok(row.map(|_| ()).ok_or(ServeRefused))
+    }
+
+    /// Pauses an app because of a fault that concerns all its calls, unless it is paused already.
+    /// Returns whether this call paused it.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn pause_faulty_app(
+        &self,
+        app: &str,
+        reason: &str,
+        detail: &str,
+        worker: &str,
+        fingerprint: &str,
+        probe_after: Duration,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query_file!(
+            "src/store/pause.sql",
+            app,
+            reason,
+            detail,
+            worker,
+            fingerprint,
+            probe_after.as_secs_f64(),
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(StoreError::during("pause an app"))?;
+        Ok(row.is_some())
+    }
+
+    /// Notes that a call of an app was accepted, and lifts a pause that a fault had brought, whoever
+    /// met it: the app's credentials work. A person's pause stays. Returns whether a pause ended.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn note_success(&self, app: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query_file!("src/store/succeed.sql", app)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::during("note an accepted call"))?;
+        Ok(row.is_some_and(|r| r.resumed))
+    }
+
+    /// All pauses in force now.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn pauses(&self) -> Result<PauseState, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT NULL AS app, pause_reason AS "reason!", NULL AS fingerprint
+               FROM callq.settings WHERE paused_at IS NOT NULL
+               UNION ALL
+               SELECT app, pause_reason, pause_fingerprint FROM callq.apps WHERE paused_at IS NOT NULL"#
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::during("read the pauses"))?;
+        let mut state = PauseState::default();
+        for row in rows {
+            match row.app {
+                None => state.all = Some(row.reason),
+                Some(app) => {
+                    let paused = Paused {
+                        reason: row.reason,
+                        fingerprint: row.fingerprint,
+                    };
+                    state.apps.insert(app, paused);
+                }
+            }
+        }
+        Ok(state)
+    }
+}

@@ -1,0 +1,162 @@
+//! The claim: due jobs become dialing, with their attempts written ahead of any request.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::grant::{columns, count, seconds};
+use super::{Lows, Store, StoreError};
+
+/// What a worker may claim of one app.
+#[derive(Clone, Debug)]
+pub struct ClaimOrder {
+    /// The app.
+    pub app: String,
+    /// At most so many jobs.
+    pub granted: usize,
+    /// From where to read the queue.
+    pub lows: Lows,
+}
+
+/// What one claim brought.
+#[derive(Default)]
+pub struct Claims {
+    /// The jobs to place now, in due order within each app.
+    pub jobs: Vec<Claimed>,
+    /// Jobs found past their deadline, which are expired now: app and reason of each.
+    pub expired: Vec<(String, String)>,
+}
+
+/// One claimed job: the row as the user gave it, and the attempt that was written for it.
+///
+/// It has no `Debug`: `user_data` and `offline_push` stand in their columns and in no log.
+pub struct Claimed {
+    /// `callq.jobs.id`.
+    pub job_id: i64,
+    /// Number of this attempt.
+    pub attempt: i32,
+    /// The app.
+    pub app: String,
+    /// `Robot_Account`.
+    pub robot_account: String,
+    /// `CalleeList_Account`.
+    pub callees: Vec<String>,
+    /// `Audio` or `Video`.
+    pub media_type: String,
+    /// The room of this attempt: the user's, or a fresh one.
+    pub room_id: String,
+    /// 1: digits, 2: text.
+    pub room_id_type: i16,
+    /// How long the phone rings.
+    pub ring_timeout_ms: i32,
+    /// `UserData`.
+    pub user_data: Option<String>,
+    /// `OfflinePushInfo`.
+    pub offline_push: Option<Value>,
+    /// The URL parameter `random` of this attempt.
+    pub random: u32,
+    /// The level the job was taken from.
+    pub priority: i16,
+    /// When the attempt was due.
+    pub due_at: DateTime<Utc>,
+    /// How late the claim was.
+    pub late: Duration,
+    /// How long after the claim the deadline is; `None` without a deadline.
+    pub expires_in: Option<Duration>,
+    /// The database's clock at the claim, in seconds since 1970.
+    pub claimed_at_unix_s: f64,
+    /// How many requests count so far.
+    pub attempts_used: i32,
+    /// How many may.
+    pub max_attempts: i16,
+    /// The job's policy for doubts.
+    pub on_doubt: String,
+    /// Whether refused callees are rung again.
+    pub retry_callees: bool,
+}
+
+impl Store {
+    /// Claims due jobs for the apps of `orders`, as one committed statement.
+    ///
+    /// `claim_token` is made by the caller for this one claim: with it a claim whose answer was lost
+    /// can be given back ([`Store::give_back`]).
+    ///
+    /// # Errors
+    /// If the database did not answer. The claim may have been committed all the same.
+    pub async fn claim(
+        &self,
+        orders: &[ClaimOrder],
+        claim_token: Uuid,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Claims, StoreError> {
+        let apps: Vec<String> = orders.iter().map(|o| o.app.clone()).collect();
+        let slots: Vec<i32> = orders.iter().map(|o| count(o.granted)).collect();
+        let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
+        let rows = sqlx::query_file!(
+            "src/store/claim.sql",
+            &apps,
+            &slots,
+            claim_token,
+            worker,
+            lease.as_secs_f64(),
+            &low0,
+            &low1,
+            &low2,
+            &low3,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::during("claim jobs"))?;
+
+        let mut claims = Claims::default();
+        for row in rows {
+            if !row.dialing {
+                claims
+                    .expired
+                    .push((row.app, row.reason.unwrap_or_default()));
+                continue;
+            }
+            claims.jobs.push(Claimed {
+                job_id: row.id,
+                attempt: row.attempt,
+                app: row.app,
+                robot_account: row.robot_account,
+                callees: row.callees,
+                media_type: row.media_type,
+                room_id: row.room_id,
+                room_id_type: row.room_id_type,
+                ring_timeout_ms: row.ring_timeout_ms,
+                user_data: row.user_data,
+                offline_push: row.offline_push,
+                random: u32::try_from(row.random).unwrap_or_default(),
+                priority: row.priority,
+                due_at: row.due_at,
+                late: seconds(row.late_s),
+                expires_in: row.expires_in_s.map(seconds),
+                claimed_at_unix_s: row.claimed_at_unix_s,
+                attempts_used: row.attempts_used,
+                max_attempts: row.max_attempts,
+                on_doubt: row.on_doubt,
+                retry_callees: row.retry_callees,
+            });
+        }
+        Ok(claims)
+    }
+
+    /// Gives back whatever a claim took whose answer was lost: its caller has sent nothing.
+    ///
+    /// Returns how many jobs were given back; none if the claim was never committed.
+    ///
+    /// # Errors
+    /// If the database cannot answer; the jobs become in doubt when their lease lapses.
+    pub async fn give_back(&self, claim_token: Uuid) -> Result<u64, StoreError> {
+        let done = sqlx::query_file!("src/store/give_back.sql", claim_token)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::during("give a claim back"))?;
+        Ok(done.rows_affected())
+    }
+}

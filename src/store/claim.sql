@@ -1,0 +1,61 @@
+-- Claims due jobs: the committed write-ahead record without which no request leaves.
+--
+-- For each granted app ($1), at most $2 jobs, most urgent level first, then by due_at, then by id.
+-- A claimed job becomes dialing, with the next attempt number, the claim token $3 and a lease of
+-- $5 seconds; its attempt row, with the room and the random that the request will carry, is
+-- inserted in the same statement, so it is there if and only if the claim is. A job found past its
+-- deadline becomes expired instead and comes back as such.
+--
+-- Guarantees: a job is claimed by one worker at most; no more rows are locked than the sum of $2;
+-- the cost does not depend on how many jobs wait for the future, are finished or belong to other
+-- apps. now() is used, not clock_timestamp(), which no index condition can use.
+--
+-- Index: jobs_due, entered once per app and level at its lower bound ($6 .. $9: the due times of the
+-- caller's last claim; without them dead entries at the head cost 15-23 ms while a snapshot is held
+-- open). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
+-- The rows are then updated by ctid: they are locked, so it cannot change, and no index is read again.
+WITH picked AS MATERIALIZED (
+    SELECT due.ctid AS at
+    FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+        AS granted(app, slots, low0, low1, low2, low3)
+    CROSS JOIN LATERAL (
+        SELECT j.ctid
+        FROM (VALUES (0::smallint, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
+            AS level(priority, low)
+        CROSS JOIN LATERAL (
+            SELECT j.ctid FROM callq.jobs AS j
+            WHERE j.state = 'scheduled' AND j.app = granted.app AND j.priority = level.priority
+              AND j.due_at >= level.low AND j.due_at <= now()
+            ORDER BY j.due_at, j.id
+            LIMIT granted.slots
+            FOR NO KEY UPDATE SKIP LOCKED) AS j
+        LIMIT granted.slots) AS due
+), claimed AS (
+    UPDATE callq.jobs AS j SET
+        state = CASE WHEN j.expires_at > now() THEN 'dialing' ELSE 'expired' END::callq.job_state,
+        attempt = j.attempt + (j.expires_at > now())::int,
+        claim_token = CASE WHEN j.expires_at > now() THEN $3::uuid END,
+        lease_until = CASE WHEN j.expires_at > now() THEN now() + $5::float8 * interval '1 second' END,
+        reason = CASE WHEN j.expires_at > now() THEN NULL ELSE callq.why_expired(j.app, j.due_at, j.reason) END,
+        reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
+        finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
+    WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))
+    RETURNING j.*,
+        coalesce(j.room_id, format('callq_%s_%s_%s', j.id, j.attempt, left(replace(gen_random_uuid()::text, '-', ''), 16))) AS room,
+        floor(random() * 4294967296)::bigint AS random
+), attempted AS (
+    INSERT INTO callq.attempts (job_id, attempt, claim_token, app, worker, room_id, room_id_type, random, due_at, claimed_at)
+    SELECT c.id, c.attempt, $3::uuid, c.app, $4::text, c.room, c.room_id_type, c.random, c.due_at, now()
+    FROM claimed AS c WHERE c.state = 'dialing'
+)
+SELECT c.id AS "id!", c.app AS "app!", c.state = 'dialing' AS "dialing!", c.reason, c.attempt AS "attempt!",
+       c.robot_account AS "robot_account!", c.callees AS "callees!", c.media_type AS "media_type!",
+       c.room AS "room_id!", c.room_id_type AS "room_id_type!", c.ring_timeout_ms AS "ring_timeout_ms!",
+       c.user_data, c.offline_push, c.priority AS "priority!", c.due_at AS "due_at!",
+       c.max_attempts AS "max_attempts!", c.attempts_used AS "attempts_used!", c.on_doubt AS "on_doubt!",
+       c.retry_callees AS "retry_callees!", c.random AS "random!",
+       CASE WHEN isfinite(c.expires_at) THEN extract(epoch FROM c.expires_at - now())::float8 END AS expires_in_s,
+       extract(epoch FROM now() - c.due_at)::float8 AS "late_s!",
+       extract(epoch FROM now())::float8 AS "claimed_at_unix_s!"
+FROM claimed AS c
+ORDER BY c.app, c.priority, c.due_at, c.id

@@ -1,0 +1,155 @@
+//! How many requests may leave now: the pace of each app, shared by all workers.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, StoreError};
+
+/// The most tokens a bucket holds, and so the largest burst. 180 calls/s and a burst of 20 stay
+/// within Tencent's 200 calls/s in any second.
+pub const BURST: f64 = 20.0;
+
+/// Seconds until the first probe of a paused app; doubled by each probe, at most 300.
+const PROBE_INTERVAL_S: f64 = 60.0;
+
+/// How many levels of priority there are.
+pub const LEVELS: usize = 4;
+
+/// For one app: from which due time on each level of the queue is read.
+///
+/// Below it the index may hold many dead entries, which cost time while somebody holds a snapshot
+/// open. A bound is only ever a hint: [`Lows::default`] reads everything, and is used at least once
+/// a second and whenever the database says that there is new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lows(pub [DateTime<Utc>; LEVELS]);
+
+impl Default for Lows {
+    fn default() -> Self {
+        // The first instant that PostgreSQL knows (4713 BC); its -infinity has no counterpart.
+        let first = DateTime::from_timestamp(-210_866_803_200, 0).unwrap_or_default();
+        Self([first; LEVELS])
+    }
+}
+
+/// A worker's question for one app.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The app.
+    pub app: String,
+    /// How many requests the worker could send at once; also the most that is granted.
+    pub slots: usize,
+    /// Which credentials the worker has for the app.
+    pub fingerprint: String,
+    /// From where to read.
+    pub lows: Lows,
+}
+
+/// The answer for one app.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The app.
+    pub app: String,
+    /// Whether the app is paused for these credentials: nothing is granted.
+    pub paused: bool,
+    /// Whether what is granted is to find out if a paused app works again.
+    pub probing: bool,
+    /// How many jobs are due, counted up to the slots.
+    pub due: usize,
+    /// How many may be claimed and sent now.
+    pub granted: usize,
+    /// How long until the bucket holds a further token, if it could not give all that is due.
+    pub next_token: Option<Duration>,
+    /// How long until the next job that is not yet due becomes due.
+    pub next_due: Option<Duration>,
+}
+
+impl Store {
+    /// Asks for permits for several apps at once. Apps that have no row in `callq.apps` are paused.
+    ///
+    /// # Errors
+    /// If the database cannot answer; nothing has then been taken that is not lost within a burst.
+    pub async fn grant(&self, asks: &[Ask]) -> Result<Vec<Grant>, StoreError> {
+        let apps: Vec<String> = asks.iter().map(|a| a.app.clone()).collect();
+        let slots: Vec<i32> = asks.iter().map(|a| count(a.slots)).collect();
+        let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
+        let [low0, low1, low2, low3] = columns(asks, |a| a.lows);
+        let rows = sqlx::query_file!(
+            "src/store/grant.sql",
+            &apps,
+            &slots,
+            &fingerprints,
+            BURST,
+            &low0,
+            &low1,
+            &low2,
+            &low3,
+            PROBE_INTERVAL_S,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::during("grant calls"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Grant {
+                app: row.app,
+                paused: row.paused,
+                probing: row.probing,
+                due: size(row.due),
+                granted: size(row.granted),
+                next_token: row.next_token_s.map(seconds),
+                next_due: row.next_due_s.map(seconds),
+            })
+            .collect())
+    }
+
+    /// Puts tokens back that were granted and not used, so that other workers have them at once.
+    ///
+    /// # Errors
+    /// If the database cannot answer; the tokens are then lost, which only slows the app.
+    pub async fn return_tokens(&self, app: &str, tokens: usize) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE callq.pace SET tokens = least($2, tokens + $3) WHERE app = $1",
+            app,
+            BURST,
+            f64::from(count(tokens)),
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::during("take unused tokens back"))?;
+        Ok(())
+    }
+
+    /// Halves the pace of an app after Tencent asked it to go slower; it doubles every 15 s until it
+    /// is whole again. Many refusals within a second halve it once; a hundredth is the least.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn slow_down(&self, app: &str) -> Result<(), StoreError> {
+        sqlx::query_file!("src/store/slow_down.sql", app)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::during("slow an app down"))?;
+        Ok(())
+    }
+}
+
+/// Turns lower bounds by app into one array per level, as the statements take them.
+pub(super) fn columns<T>(rows: &[T], lows: impl Fn(&T) -> Lows) -> [Vec<DateTime<Utc>>; LEVELS] {
+    std::array::from_fn(|level| rows.iter().map(|row| lows(row).0[level]).collect())
+}
+
+/// A size as PostgreSQL's integer; sizes here are bounded by the number of slots.
+pub(super) fn count(size: usize) -> i32 {
+    i32::try_from(size).unwrap_or(i32::MAX)
+}
+
+/// PostgreSQL's integer as a size.
+pub(super) fn size(count: i32) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}
+
+/// Seconds as a duration; a time that has passed is zero.
+pub(super) fn seconds(s: f64) -> Duration {
+    Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,75 @@
+-- How many requests may leave now: the pace of each app, shared by all workers.
+--
+-- For each app asked for ($1), with at most $2 slots free, it counts the due jobs (no further than
+-- the slots), takes as many tokens from the app's bucket as are needed and there, and says when
+-- to ask again. A paused app gets nothing, but for one probe when its time has come.
+--
+-- Guarantees: over any span t no more than burst ($4) + t * calls_per_second tokens are given, by
+-- whatever number of workers; a bucket row lives in an UNLOGGED table, so the grant flushes no WAL.
+-- It is a statement of its own because inside the claim its row lock would serialise the workers on
+-- snapshots that are already old.
+--
+-- Index: jobs_due, read from low0 .. low3 ($5 .. $8), the due times of the caller's last claim in
+-- each level, so that dead entries at the head of the index are not read again and again.
+-- $3 is the fingerprint of the caller's credentials per app; $9 the seconds until the next probe.
+WITH asked AS (
+    SELECT q.app, q.slots, q.low0, q.low1, q.low2, q.low3, a.calls_per_second,
+           CASE WHEN s.paused_at IS NOT NULL THEN true
+                WHEN a.paused_at IS NULL OR a.pause_fingerprint <> q.fingerprint THEN false
+                ELSE a.probe_at IS NULL OR a.probe_at > now() END AS paused,
+           (s.paused_at IS NULL AND a.paused_at IS NOT NULL AND a.probe_at <= now()
+            AND a.pause_fingerprint = q.fingerprint) IS TRUE AS probing
+    FROM unnest($1::text[], $2::int[], $3::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+                $8::timestamptz[]) AS q(app, slots, fingerprint, low0, low1, low2, low3)
+    JOIN callq.apps AS a ON a.app = q.app
+    CROSS JOIN callq.settings AS s
+), wanted AS (
+    SELECT q.app, q.paused, q.probing, q.calls_per_second,
+           CASE WHEN q.probing THEN least(due.jobs, 1) ELSE due.jobs END AS jobs, next.due_at AS next_due_at
+    FROM asked AS q
+    CROSS JOIN LATERAL (
+        SELECT count(*)::int AS jobs FROM (
+            SELECT FROM (VALUES (0::smallint, q.low0), (1, q.low1), (2, q.low2), (3, q.low3)) AS level(priority, low)
+            CROSS JOIN LATERAL (
+                SELECT FROM callq.jobs AS j
+                WHERE j.state = 'scheduled' AND j.app = q.app AND j.priority = level.priority
+                  AND j.due_at >= level.low AND j.due_at <= now()
+                ORDER BY j.due_at LIMIT q.slots) AS j
+            LIMIT q.slots) AS head
+    ) AS due
+    CROSS JOIN LATERAL (
+        SELECT min(j.due_at) AS due_at
+        FROM (VALUES (0::smallint), (1), (2), (3)) AS level(priority)
+        CROSS JOIN LATERAL (
+            SELECT j.due_at FROM callq.jobs AS j
+            WHERE j.state = 'scheduled' AND j.app = q.app AND j.priority = level.priority AND j.due_at > now()
+            ORDER BY j.due_at LIMIT 1) AS j
+    ) AS next
+    WHERE NOT q.paused
+), probed AS (
+    UPDATE callq.apps AS a
+    SET probe_at = now() + least(300, $9::float8 * 2 ^ least(a.probes, 8)) * interval '1 second', probes = a.probes + 1
+    FROM wanted AS w WHERE w.probing AND w.jobs > 0 AND a.app = w.app AND a.probe_at <= now()
+), taken AS (
+    INSERT INTO callq.pace AS p (app, tokens, granted, asked, refilled_at)
+    SELECT w.app, 0, 1, w.jobs, clock_timestamp() FROM wanted AS w WHERE w.jobs > 0
+    ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at) = (
+        SELECT full_to - least(excluded.asked, floor(full_to)), least(excluded.asked, floor(full_to)), excluded.asked, at
+        FROM (SELECT greatest(clock_timestamp(), p.refilled_at) AS at) AS clock
+        CROSS JOIN LATERAL (
+            SELECT least($4::float8, p.tokens + extract(epoch FROM at - p.refilled_at)::float8
+                * (SELECT a.calls_per_second FROM callq.apps AS a WHERE a.app = p.app)
+                * least(1, p.factor * 2 ^ least(30, extract(epoch FROM at - p.factor_at)::float8 / 15))) AS full_to
+        ) AS bucket)
+    RETURNING p.app, p.granted, p.tokens,
+        least(1, p.factor * 2 ^ least(30, extract(epoch FROM clock_timestamp() - p.factor_at)::float8 / 15)) AS factor
+)
+SELECT q.app AS "app!", coalesce(w.paused, true) AS "paused!", q.probing AS "probing!", coalesce(w.jobs, 0) AS "due!",
+       coalesce(t.granted, 0) AS "granted!",
+       -- Until one more token is there; only told when the bucket could not give all that is due.
+       CASE WHEN t.granted < w.jobs THEN (1 - least(t.tokens, 1)) / (w.calls_per_second * t.factor) END AS next_token_s,
+       extract(epoch FROM w.next_due_at - clock_timestamp())::float8 AS next_due_s,
+       w.calls_per_second
+FROM asked AS q
+LEFT JOIN wanted AS w ON w.app = q.app
+LEFT JOIN taken AS t ON t.app = q.app

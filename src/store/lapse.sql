@@ -1,0 +1,24 @@
+-- Finds jobs whose worker did not report back within its lease, and puts them in doubt.
+--
+-- $1: how many at most. $2: the longest time a doubt is kept open, in seconds.
+-- The request may have been sent, so the job is not given back: on_doubt decides, at lease_until.
+-- Guarantees: only leases that ended on the database's clock; a late reply still finds the attempt.
+-- Index: jobs_leases.
+WITH lapsed AS MATERIALIZED (
+    SELECT j.ctid AS at FROM callq.jobs AS j
+    WHERE j.state = 'dialing' AND j.lease_until < now()
+    ORDER BY j.lease_until LIMIT $1
+    FOR NO KEY UPDATE SKIP LOCKED
+), doubted AS (
+    UPDATE callq.jobs AS j SET
+        state = 'in_doubt', reason = 'lease_lapsed', reason_detail = NULL,
+        attempts_used = j.attempts_used + 1,
+        lease_until = CASE WHEN j.on_doubt = 'retry' THEN now() + j.ring_timeout_ms * interval '1 millisecond'
+                           ELSE now() + $2::float8 * interval '1 second' END
+    WHERE j.ctid = ANY (ARRAY(SELECT at FROM lapsed))
+    RETURNING j.id, j.attempt, j.app, j.claim_token
+), filed AS (
+    UPDATE callq.attempts AS a SET state = 'unknown', class = 'in_doubt', detail = 'the lease lapsed before a reply was recorded'
+    FROM doubted AS d WHERE a.job_id = d.id AND a.attempt = d.attempt AND a.state = 'claimed'
+)
+SELECT d.id AS "id!", d.attempt AS "attempt!", d.app AS "app!" FROM doubted AS d

@@ -1,0 +1,73 @@
+//! Hearing NOTIFY: hints of new work and of pauses. Losing one costs at most a poll interval.
+
+use sqlx::postgres::PgListener;
+
+use super::{Store, StoreError};
+
+/// What came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// There may be work that is due soon.
+    Jobs,
+    /// A pause began or ended.
+    Pauses,
+    /// A ping, with what it carries.
+    Ping(String),
+    /// The connection was lost and is there again: anything may have been missed.
+    Reconnected,
+}
+
+/// A connection of its own that listens.
+#[derive(Debug)]
+pub struct Listener {
+    inner: PgListener,
+}
+
+impl Listener {
+    /// Connects to `url` and listens.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let mut inner = PgListener::connect(url)
+            .await
+            .map_err(StoreError::Connect)?;
+        inner
+            .listen_all(["callq_jobs", "callq_pauses", "callq_pings"])
+            .await
+            .map_err(StoreError::during("listen for new jobs"))?;
+        Ok(Self { inner })
+    }
+
+    /// Waits for the next thing to hear.
+    ///
+    /// # Errors
+    /// If the connection was lost and could not be made again: connect anew.
+    pub async fn hear(&mut self) -> Result<Heard, StoreError> {
+        let notice = self
+            .inner
+            .try_recv()
+            .await
+            .map_err(StoreError::during("listen for new jobs"))?;
+        Ok(match notice {
+            None => Heard::Reconnected,
+            Some(n) if n.channel() == "callq_jobs" => Heard::Jobs,
+            Some(n) if n.channel() == "callq_pauses" => Heard::Pauses,
+            Some(n) => Heard::Ping(n.payload().to_owned()),
+        })
+    }
+}
+
+impl Store {
+    /// Sends a ping that every [`Listener`] of this database hears.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn ping(&self, payload: &str) -> Result<(), StoreError> {
+        sqlx::query_scalar!("SELECT pg_notify('callq_pings', $1)::text", payload)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::during("ping its listeners"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The schema: bringing it up to date, and refusing one that this program does not know.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection as _, PgConnection};
+
+use super::{Store, StoreError};
+
+/// The version of the schema that this program was written for (`callq.meta.schema_version`).
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// The SQL in `migrations/`, compiled in. sqlx keeps its list of what was applied in the schema
+/// `callq` too, so that dropping that schema leaves nothing behind.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.dangerous_set_table_name("callq._sqlx_migrations");
+    migrator.create_schema("callq");
+    migrator
+}
+
+/// What a migration did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// How many migrations were applied now.
+    pub applied: usize,
+    /// How many the schema has in all.
+    pub total: usize,
+}
+
+/// Brings the schema `callq` of the database at `url` up to date. Several may run at once; they wait
+/// for each other. Each file of `migrations/` is applied in a transaction of its own.
+///
+/// # Errors
+/// If the database cannot be reached, the user may not create the schema, or a file that was applied
+/// before has been changed since.
+pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
+    let mut connection = PgConnection::connect(url)
+        .await
+        .map_err(StoreError::Connect)?;
+    let migrator = migrator();
+    let total = migrator.iter().count();
+    let before = applied(&mut connection).await?;
+    sqlx::raw_sql("SET client_min_messages = warning")
+        .execute(&mut connection)
+        .await
+        .map_err(StoreError::during("prepare the migration"))?;
+    migrator.run(&mut connection).await.map_err(|error| match error {
+        MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
+            "migration {version} was applied to this database in another form than this program has; \
+             use the program that made the schema, or a newer one"
+        )),
+        MigrateError::VersionMissing(version) => StoreError::Schema(format!(
+            "the schema has migration {version}, which this program does not know; use a newer callq"
+        )),
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            StoreError::Statement { verb: "migrate the schema callq", source }
+        }
+        other => StoreError::Schema(format!("could not migrate the schema callq: {other}")),
+    })?;
+    connection
+        .close()
+        .await
+        .map_err(StoreError::during("close the connection"))?;
+    Ok(Migrated {
+        applied: total.saturating_sub(before),
+        total,
+    })
+}
+
+/// How many migrations the database has.
+async fn applied(connection: &mut PgConnection) -> Result<usize, StoreError> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regclass('callq._sqlx_migrations') IS NOT NULL")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(StoreError::during("look for the schema callq"))?;
+    if !exists {
+        return Ok(0);
+    }
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM callq._sqlx_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::during("count the migrations"))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+impl Store {
+    /// Makes sure that the schema is the one this program was written for.
+    ///
+    /// # Errors
+    /// With the way out, if it is missing, older or newer.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass('callq.meta') IS NOT NULL")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::during("look for the schema callq"))?;
+        if !exists {
+            return Err(StoreError::Schema(
+                "this database has no schema callq: run `callq migrate`".to_owned(),
+            ));
+        }
+        let meta = sqlx::query!("SELECT schema_version FROM callq.meta")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::during("read the schema's version"))?;
+        if meta.schema_version < SCHEMA_VERSION {
+            return Err(StoreError::Schema(format!(
+                "the schema callq has version {}, this program needs {SCHEMA_VERSION}: run \
+                 `callq migrate`",
+                meta.schema_version
+            )));
+        }
+        if meta.schema_version > SCHEMA_VERSION {
+            return Err(StoreError::Schema(format!(
+                "the schema callq has version {}, this program knows only {SCHEMA_VERSION}: use a \
+                 newer callq",
+                meta.schema_version
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! LEAF: everything that is said to PostgreSQL, one verb a file, its SQL beside it.
+//!
+//! Each verb is one statement, committed by itself. No transaction is ever begun on these
+//! connections, so none can be left open across a request, and dropping a future in the middle
+//! cannot hand a half-open transaction to the next borrower (sqlx 0.9 would).
+
+mod app;
+mod claim;
+mod codes;
+mod connect;
+mod gauge;
+mod grant;
+mod listen;
+mod migrate;
+mod record;
+mod rescue;
+mod show;
+
+pub use app::{AppKind, PauseState, Paused, ServeRefused, Served};
+pub use claim::{ClaimOrder, Claimed, Claims};
+pub use codes::CodeRow;
+pub use connect::{Store, StoreError};
+pub use gauge::Gauge;
+pub use grant::{Ask, BURST, Grant, LEVELS, Lows};
+pub use listen::{Heard, Listener};
+pub use migrate::{Migrated, SCHEMA_VERSION, migrate};
+pub use record::{AttemptState, Recorded, WriteBack, Written};
+pub use rescue::{Lapsed, Settled, Walk};
+pub use show::{AttemptRow, JobRow};

@@ -1,0 +1,88 @@
+-- Writes a batch of results back: what each request led to, and what that makes of its job.
+--
+-- A result is fenced by (job, attempt, claim token): only the attempt row that this very claim wrote
+-- takes it, and it takes a reply once. The job then follows this table:
+--
+--   the job now                              the result      becomes
+--   dialing or in_doubt, this attempt newest any             the verdict (state $5, reason $6 ...)
+--   scheduled or ended, this attempt newest  accepted        placed, reason late_reply: what rang is
+--                                                            not rung again
+--   a newer attempt exists                   accepted        unchanged; attempts.second_ring is set
+--
+-- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
+--
+-- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job that
+-- somebody else has locked is skipped and reported (written = false), to be tried again alone.
+-- A batch must not hold two results of one job.
+--
+-- Index: the primary keys of jobs and attempts. The jobs are updated by id, not by ctid as in the
+-- claim: a row that changed since this statement's snapshot must not be missed here.
+WITH result AS (
+    SELECT * FROM unnest($1::bigint[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::float8[], $9::bool[], $10::text[], $11::int[], $12::bigint[], $13::text[], $14::text[], $15::text[],
+        $16::text[], $17::float8[], $18::float8[])
+        AS r(job_id, attempt, claim_token, attempt_state, next_state, reason, detail,
+             delay_s, counts, class, http_status, error_code, error_info, request_id, call_id,
+             callee_results, sent_after_s, replied_after_s)
+), locked AS MATERIALIZED (
+    SELECT j.id, j.state, j.attempt, j.cancel_requested_at
+    FROM callq.jobs AS j
+    WHERE j.id = ANY ($1::bigint[])
+    ORDER BY j.id
+    FOR NO KEY UPDATE SKIP LOCKED
+), ready AS MATERIALIZED (
+    -- A job that somebody deleted leaves its attempt behind; that still takes its reply.
+    SELECT r.*, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
+        CASE WHEN r.next_state IN ('scheduled', 'failed', 'expired') AND l.cancel_requested_at IS NOT NULL THEN 'cancelled'
+             ELSE r.next_state END::callq.job_state AS becomes,
+        CASE WHEN l.state NOT IN ('dialing', 'in_doubt') THEN 'late_reply'
+             WHEN l.cancel_requested_at IS NULL THEN r.reason
+             WHEN r.next_state IN ('scheduled', 'failed', 'expired') THEN 'cancelled_by_user'
+             WHEN r.next_state = 'placed' THEN 'cancel_too_late'
+             ELSE r.reason END AS because
+    FROM result AS r
+    LEFT JOIN locked AS l ON l.id = r.job_id
+    WHERE l.id IS NOT NULL OR NOT EXISTS (SELECT FROM callq.jobs AS j WHERE j.id = r.job_id)
+), filed AS (
+    UPDATE callq.attempts AS a SET
+        state = r.attempt_state::callq.attempt_state,
+        sent_at = a.claimed_at + r.sent_after_s * interval '1 second',
+        replied_at = a.claimed_at + r.replied_after_s * interval '1 second',
+        class = r.class, http_status = r.http_status, error_code = r.error_code, error_info = r.error_info,
+        request_id = r.request_id, call_id = r.call_id, callee_results = r.callee_results::jsonb, detail = r.detail,
+        second_ring = coalesce(r.class = 'accepted' AND r.newest > a.attempt, false)
+    FROM ready AS r
+    WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
+      AND a.state IN ('claimed', 'unknown')
+    RETURNING a.job_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
+), moved AS (
+    UPDATE callq.jobs AS j SET
+        state = r.becomes,
+        reason = r.because,
+        reason_detail = CASE WHEN r.ended THEN NULL ELSE r.detail END,
+        due_at = CASE WHEN r.becomes = 'scheduled' AND r.delay_s IS NOT NULL
+            THEN now() + r.delay_s * interval '1 second' ELSE j.due_at END,
+        -- A doubt has been counted when it arose; a reply that proves it unfounded takes it back.
+        attempts_used = j.attempts_used + CASE WHEN r.ended THEN 0 ELSE r.counts::int - r.doubted::int END,
+        claim_token = CASE WHEN r.becomes = 'in_doubt' THEN j.claim_token END,
+        lease_until = CASE WHEN r.becomes = 'in_doubt' THEN now() + r.delay_s * interval '1 second' END,
+        call_id = coalesce(r.call_id, j.call_id),
+        callee_results = coalesce(f.callee_results, j.callee_results),
+        error_code = coalesce(r.error_code, j.error_code),
+        error_info = CASE WHEN r.error_code IS NULL THEN j.error_info ELSE r.error_info END,
+        request_id = coalesce(r.request_id, j.request_id),
+        sent_at = coalesce(f.sent_at, j.sent_at),
+        placed_at = CASE WHEN r.becomes = 'placed' THEN f.replied_at ELSE j.placed_at END,
+        finished_at = CASE WHEN r.becomes IN ('scheduled', 'in_doubt') THEN NULL ELSE now() END
+    FROM ready AS r
+    JOIN filed AS f ON f.job_id = r.job_id
+    WHERE j.id = r.job_id AND r.newest = r.attempt
+      AND (NOT r.ended OR (r.next_state = 'placed' AND j.state NOT IN ('placed', 'completed')))
+    RETURNING j.id, j.state, j.reason
+)
+SELECT r.job_id AS "job_id!", r.attempt AS "attempt!", d.job_id IS NOT NULL AS "written!", f.job_id IS NOT NULL AS "filed!",
+       coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason
+FROM result AS r
+LEFT JOIN ready AS d ON d.job_id = r.job_id
+LEFT JOIN filed AS f ON f.job_id = r.job_id
+LEFT JOIN moved AS m ON m.id = r.job_id
