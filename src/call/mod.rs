@@ -3,12 +3,22 @@
 //! Pure: no sqlx, no reqwest, no async, no clock. What is decided here is decided the same way
 //! whoever asks, and can be tested without a database or a network.
 
+mod account;
 mod answer;
 mod backoff;
 mod class;
 mod decide;
 mod reason;
+mod invalid;
+mod media;
+mod offline_push;
+mod push_keys;
+mod room;
+mod start_call;
+mod text;
+mod user_data;
 
+pub use account::{USER_ID_BYTES_MAX, UserId};
 pub use answer::{Answer, CalleeResult, Reply};
 pub use backoff::{BackoffPolicy, delay};
 pub use class::{Class, Family};
@@ -16,3 +26,12 @@ pub use decide::{
     AppHealth, DOUBT_ENDS_AFTER, NextState, OnDoubt, Policy, Transition, Tried, decide,
 };
 pub use reason::Reason;
+pub use invalid::InvalidField;
+pub use media::MediaType;
+pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
+pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
+pub use start_call::{
+    CALLEES_MAX, RING_TIMEOUT_MS_MAX, RING_TIMEOUT_MS_MIN, StartCall, StartCallFields,
+};
+pub use text::{READABLE_CHARS_MAX, readable};
+pub use user_data::{USER_DATA_BYTES_MAX, UserData};
