@@ -14,3 +14,4 @@
 
 pub mod call;
 pub mod store;
+pub mod tencent;

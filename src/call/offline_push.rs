@@ -191,6 +191,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "one table")]
     fn a_refusal_names_the_path_the_fault_and_what_is_allowed() {
         let android = |object: Value| json!({ "AndroidInfo": object });
         let apns = |object: Value| json!({ "ApnsInfo": object });
@@ -250,30 +251,33 @@ mod tests {
             ),
             (
                 android(json!({"OPPONotifyLevel": 16})),
-                "offline_push.AndroidInfo.OPPONotifyLevel stands alone: must be given together with \
-                 offline_push.AndroidInfo.OPPOCategory",
+                "offline_push.AndroidInfo.OPPONotifyLevel stands alone: must be given together \
+                 with offline_push.AndroidInfo.OPPOCategory",
             ),
             (
                 android(json!({"VIVONotifyType": 4})),
-                "offline_push.AndroidInfo.VIVONotifyType is 4: must be \"1\", \"2\", \"3\" or \"4\"",
+                "offline_push.AndroidInfo.VIVONotifyType is 4: must be \"1\", \"2\", \"3\" or \
+                 \"4\"",
             ),
             (
                 android(json!({"HuaWeiImportance": "HIGH"})),
-                "offline_push.AndroidInfo.HuaWeiImportance is \"HIGH\": must be \"LOW\" or \"NORMAL\"",
+                "offline_push.AndroidInfo.HuaWeiImportance is \"HIGH\": must be \"LOW\" or \
+                 \"NORMAL\"",
             ),
             (
                 android(json!({"HuaWeiImage": "http://example.com/a.png"})),
-                "offline_push.AndroidInfo.HuaWeiImage is another text: must be a string that begins \
-                 with https://",
+                "offline_push.AndroidInfo.HuaWeiImage is another text: must be a string that \
+                 begins with https://",
             ),
             (
                 apns(json!({"LiveActivity": {"Event": "end", "ContentState": {}}})),
-                "offline_push.ApnsInfo.LiveActivity.LaId is missing: must be a string of 1 to 64 bytes",
+                "offline_push.ApnsInfo.LiveActivity.LaId is missing: must be a string of 1 to 64 \
+                 bytes",
             ),
             (
                 apns(json!({"LiveActivity": {"LaId": "x".repeat(65)}})),
-                "offline_push.ApnsInfo.LiveActivity.LaId is a string of 65 bytes: must be a string of \
-                 1 to 64 bytes",
+                "offline_push.ApnsInfo.LiveActivity.LaId is a string of 65 bytes: must be a string \
+                 of 1 to 64 bytes",
             ),
             (
                 json!({"HarmonyInfo": {"Sound": "a.mp3", "SoundDuration": 61}}),
@@ -286,8 +290,8 @@ mod tests {
             ),
             (
                 json!({"Desc": "d".repeat(72), "Ext": "e".repeat(3000)}),
-                "offline_push.Desc with offline_push.Ext is 3072 bytes long: must be less than 3072 \
-                 bytes together",
+                "offline_push.Desc with offline_push.Ext is 3072 bytes long: must be less than \
+                 3072 bytes together",
             ),
         ];
         for (value, expected) in cases {
@@ -310,8 +314,10 @@ mod tests {
                 for other in keys {
                     if let (Need::Required, Rule::AnyObject) = (&other.need, &other.rule) {
                         object.insert(other.name.to_owned(), json!({}));
-                    } else if let (Need::Required, Rule::Word(words)) = (&other.need, &other.rule) {
-                        object.insert(other.name.to_owned(), json!(words[0]));
+                    } else if let (Need::Required, Rule::Word([word, ..])) =
+                        (&other.need, &other.rule)
+                    {
+                        object.insert(other.name.to_owned(), json!(word));
                     } else if let Need::Required = &other.need {
                         object.insert(other.name.to_owned(), json!("id"));
                     }
@@ -340,9 +346,11 @@ mod tests {
         let value = json!({
             "Future": [1, {"x": null}],
             "AndroidInfo": {"NewVendor": 3.5},
-            "ApnsInfo": {"LiveActivity": {"LaId": "a", "Event": "end", "ContentState": {}, "New": []}},
+            "ApnsInfo": {
+                "LiveActivity": {"LaId": "a", "Event": "end", "ContentState": {}, "New": []},
+            },
         });
-        let push = OfflinePush::new(value.clone()).unwrap();
+        let push = OfflinePush::new(value.clone()).expect("it is valid");
         assert_eq!(Value::Object(push.object().clone()), value);
     }
 
@@ -359,7 +367,7 @@ mod tests {
 
     #[test]
     fn debug_shows_only_how_many_keys_there_are() {
-        let push = OfflinePush::new(json!({"Title": "secret"})).unwrap();
+        let push = OfflinePush::new(json!({"Title": "secret"})).expect("it is valid");
         assert_eq!(format!("{push:?}"), "OfflinePush(1 keys)");
     }
 }

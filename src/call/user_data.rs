@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_text() {
-        let data = UserData::new("ward 7, bed 2").unwrap();
+        let data = UserData::new("ward 7, bed 2").expect("it is valid");
         assert_eq!(format!("{data:?}"), "UserData(13 bytes)");
     }
 }

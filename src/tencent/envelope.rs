@@ -1,0 +1,289 @@
+//! Reading a reply: strict about whether there is an envelope, lenient about everything in it.
+//!
+//! The pages disagree on types (`RoomIdType` as text, results as numbers and as words), so a value
+//! of another type than documented never costs the reply. Only `ErrorCode` must be there and must
+//! be an integer, because the verdict hangs on it.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::call::{CalleeResult, Reply, readable};
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "ErrorCode")]
+    error_code: Value,
+    #[serde(rename = "ErrorInfo", default)]
+    error_info: Value,
+    #[serde(rename = "ActionStatus", default)]
+    action_status: Value,
+    #[serde(rename = "RequestId", default)]
+    request_id: Value,
+    #[serde(rename = "Response", default, borrow)]
+    response: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Response<'a> {
+    #[serde(rename = "CallId", default)]
+    call_id: Value,
+    #[serde(rename = "CallResult", default, borrow)]
+    call_result: Option<&'a RawValue>,
+}
+
+/// The reply in `body`, if it holds an envelope: a JSON object with an integer `ErrorCode`.
+///
+/// Every text is fit for a row: bounded, and without the NUL that Postgres refuses.
+pub(super) fn read(http_status: u16, body: &[u8]) -> Option<Reply> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
+    let error_code = integer(&envelope.error_code)?;
+    // A reply that says 0 rang phones, whatever its `Response` looks like.
+    let response: Response<'_> = envelope
+        .response
+        .and_then(|response| serde_json::from_str(response.get()).ok())
+        .unwrap_or_default();
+    let (callee_results, callees) = callee_results(response.call_result);
+    Some(Reply {
+        http_status,
+        error_code,
+        error_info: text(&envelope.error_info).unwrap_or_default(),
+        says_fail: text(&envelope.action_status).is_some_and(|s| s.eq_ignore_ascii_case("FAIL")),
+        request_id: text(&envelope.request_id),
+        call_id: text(&response.call_id),
+        callee_results,
+        callees,
+    })
+}
+
+/// `CallResult` for the row, and read.
+///
+/// A `jsonb` column takes less than JSON allows: no NUL, no half of a surrogate pair, no number
+/// beyond its range. A result that it would refuse must not keep the whole reply from being
+/// recorded, so such a text is escaped, and what is not even a value is left out.
+fn callee_results(raw: Option<&RawValue>) -> (Option<Box<RawValue>>, Vec<CalleeResult>) {
+    let Some(raw) = raw else {
+        return (None, Vec::new());
+    };
+    let Ok(mut value) = serde_json::from_str::<Value>(raw.get()) else {
+        return (None, Vec::new());
+    };
+    let stored = if escape_nul(&mut value) {
+        serde_json::value::to_raw_value(&value).ok()
+    } else if value.is_null() {
+        None
+    } else {
+        Some(raw.to_owned())
+    };
+    (
+        stored,
+        value
+            .as_array()
+            .map_or_else(Vec::new, |items| items.iter().map(callee).collect()),
+    )
+}
+
+fn callee(item: &Value) -> CalleeResult {
+    CalleeResult {
+        callee: text(&item["Callee_Account"]).unwrap_or_default(),
+        result_code: integer(&item["ResultCode"]),
+    }
+}
+
+/// An integer, or a string of digits with or without a sign.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(digits) => digits.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A string that is not empty, or anything else but null as JSON.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(readable(text)),
+        other => Some(readable(&other.to_string())),
+    }
+}
+
+/// Writes every NUL as `\0`; says whether there was one.
+fn escape_nul(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let found = text.contains('\0');
+            if found {
+                *text = text.replace('\0', "\\0");
+            }
+            found
+        }
+        // Not `any`, which would stop at the first.
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |found, item| escape_nul(item) | found),
+        Value::Object(object) => {
+            let mut found = false;
+            let entries = std::mem::take(object);
+            for (key, mut item) in entries {
+                found |= escape_nul(&mut item) | key.contains('\0');
+                object.insert(key.replace('\0', "\\0"), item);
+            }
+            found
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(value: &Value) -> Option<Reply> {
+        read(200, value.to_string().as_bytes())
+    }
+
+    fn raw(reply: &Reply) -> Option<&str> {
+        reply.callee_results.as_deref().map(RawValue::get)
+    }
+
+    #[test]
+    fn a_full_reply_is_read() {
+        let body = br#"{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","RequestId":"r-1",
+            "Response":{"CallId":"c-1","CallResult":[ {"Callee_Account":"ann","ResultCode":0},
+            {"ResultCode":"70107","Callee_Account":144115212830834855, "New":1}, 3 ]},"Later":[]}"#;
+        let reply = read(200, body).expect("there is an envelope");
+        assert_eq!(
+            (reply.http_status, reply.error_code, reply.says_fail),
+            (200, 0, false)
+        );
+        assert_eq!(reply.error_info, "");
+        assert_eq!(reply.request_id.as_deref(), Some("r-1"));
+        assert_eq!(reply.call_id.as_deref(), Some("c-1"));
+        let callee = |callee: &str, result_code| CalleeResult {
+            callee: callee.to_owned(),
+            result_code,
+        };
+        let expected = [
+            callee("ann", Some(0)),
+            callee("144115212830834855", Some(70107)),
+            callee("", None),
+        ];
+        assert_eq!(reply.callees, expected);
+        assert!(raw(&reply).is_some_and(|raw| raw.starts_with("[ {") && raw.ends_with("3 ]")));
+    }
+
+    #[test]
+    fn the_error_code_is_an_integer_or_a_string_of_digits_and_must_be_there() {
+        for (code, read) in [
+            (json!(0), Some(0)),
+            (json!("0"), Some(0)),
+            (json!(-10113), Some(-10113)),
+            (json!("-10113"), Some(-10113)),
+            (json!("60007"), Some(60007)),
+            (json!(0.0), None),
+            (json!("0.0"), None),
+            (json!(""), None),
+            (json!("OK"), None),
+            (json!(null), None),
+            (json!(true), None),
+            (json!([0]), None),
+            (json!(u64::MAX), None),
+        ] {
+            let reply = of(&json!({ "ErrorCode": code }));
+            assert_eq!(reply.map(|reply| reply.error_code), read, "{code}");
+        }
+        assert!(of(&json!({"ActionStatus": "OK"})).is_none());
+    }
+
+    #[test]
+    fn values_of_other_types_than_documented_do_not_cost_the_reply() {
+        let odd = json!({"ErrorCode": 0, "ErrorInfo": {"a": 1}, "ActionStatus": 7, "RequestId": 12,
+            "Response": {"CallId": 99, "CallResult": "none"}});
+        let reply = of(&odd).expect("there is an envelope");
+        assert_eq!(reply.error_info, "{\"a\":1}");
+        assert_eq!(reply.request_id.as_deref(), Some("12"));
+        assert_eq!(reply.call_id.as_deref(), Some("99"));
+        assert_eq!((raw(&reply), reply.callees.len()), (Some("\"none\""), 0));
+        for response in [
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({}),
+            json!({"CallId": ""}),
+        ] {
+            let reply = of(&json!({"ErrorCode": 0, "Response": response}));
+            assert_eq!(reply.map(|reply| reply.call_id), Some(None), "{response}");
+        }
+    }
+
+    #[test]
+    fn fail_is_told_apart_in_any_case() {
+        let says_fail = |status: &str| {
+            of(&json!({"ErrorCode": 0, "ActionStatus": status})).map(|reply| reply.says_fail)
+        };
+        assert_eq!(says_fail("FAIL"), Some(true));
+        assert_eq!(says_fail("Fail"), Some(true));
+        assert_eq!(says_fail("OK"), Some(false));
+    }
+
+    #[test]
+    fn what_holds_no_envelope_is_none() {
+        for body in [
+            &b""[..],
+            b"<html>502 Bad Gateway</html>",
+            b"{\"ErrorCode\":0",
+            b"[{\"ErrorCode\":0}]",
+            b"{\"ErrorCode\":0,\"ErrorCode\":1}",
+            b"{\"ErrorCode\":0,\"ErrorInfo\":\"\xff\"}",
+            b"{\"ErrorCode\":0} {\"ErrorCode\":0}",
+        ] {
+            assert!(
+                read(200, body).is_none(),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_and_made_harmless() {
+        let long = json!({"ErrorCode": 1, "ErrorInfo": "x".repeat(900), "RequestId": "a\0\u{1b}b"});
+        let reply = of(&long).expect("there is an envelope");
+        assert_eq!(reply.error_info.chars().count(), 500);
+        assert_eq!(reply.request_id.as_deref(), Some("a\\u{0}\\u{1b}b"));
+    }
+
+    #[test]
+    fn results_that_a_jsonb_column_would_refuse_are_escaped_or_left_out_and_the_call_id_stays() {
+        let body = |results: &str| {
+            let text = format!(
+                "{{\"ErrorCode\":0,\"Response\":{{\"CallId\":\"c\",\"CallResult\":{results}}}}}"
+            );
+            read(200, text.as_bytes()).expect("there is an envelope")
+        };
+        let nul = body(r#"[{"Callee_Account":"a\u0000b","k\u0000":"\u0000","ResultCode":0}]"#);
+        assert!(raw(&nul).is_some_and(|raw| !raw.contains("\\u0000") && raw.contains("a\\\\0b")));
+        assert_eq!(nul.callees.len(), 1);
+        for results in [
+            r#"["\ud800"]"#.to_owned(),
+            "1e999".to_owned(),
+            "[".repeat(200) + &"]".repeat(200),
+        ] {
+            let reply = body(&results);
+            assert_eq!(reply.call_id.as_deref(), Some("c"));
+            assert!(raw(&reply).is_none(), "{results}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_stops_the_reader(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read(200, &body).is_none_or(|reply| reply.http_status == 200));
+        }
+    }
+}
