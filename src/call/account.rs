@@ -24,7 +24,7 @@ impl UserId {
             1..=USER_ID_BYTES_MAX => Ok(Self(account.to_owned())),
             bytes => Err(InvalidField::new(
                 "account",
-                format!("is {bytes} bytes long ({:?})", readable(account)),
+                format!("is {bytes} bytes long (\"{}\")", readable(account)),
                 ALLOWED,
             )),
         }

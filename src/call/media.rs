@@ -23,7 +23,7 @@ impl MediaType {
             "Video" => Ok(Self::Video),
             other => Err(InvalidField::new(
                 "media_type",
-                format!("is {:?}", readable(other)),
+                format!("is \"{}\"", readable(other)),
                 "Audio or Video",
             )),
         }

@@ -355,6 +355,25 @@ mod tests {
     }
 
     #[test]
+    fn the_golden_push_has_every_documented_key_and_is_allowed() {
+        fn walk(keys: &[Key], value: &Value) {
+            for key in keys {
+                let inner = &value[key.name];
+                assert!(!inner.is_null(), "{} is missing", key.name);
+                match key.rule {
+                    Rule::Object(keys) => walk(keys, inner),
+                    Rule::ListOf(keys) => walk(keys, &inner[0]),
+                    _ => {}
+                }
+            }
+        }
+        let golden = include_str!("../../tests/golden/start_call/full_push.json");
+        let body: Value = serde_json::from_str(golden).expect("it is JSON");
+        walk(TOP, &body["OfflinePushInfo"]);
+        assert!(OfflinePush::new(body["OfflinePushInfo"].clone()).is_ok());
+    }
+
+    #[test]
     fn an_empty_object_is_allowed() {
         assert!(OfflinePush::new(json!({})).is_ok());
     }

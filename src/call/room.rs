@@ -94,7 +94,7 @@ fn check_digits(id: &str) -> Result<(), InvalidField> {
         Some(1..=DIGITAL_ROOM_MAX) => Ok(()),
         _ => Err(InvalidField::new(
             "room_id",
-            format!("is {:?} with room_id_type 1", readable(id)),
+            format!("is \"{}\" with room_id_type 1", readable(id)),
             "1 to 2147483647 in digits, without sign or leading zero",
         )),
     }

@@ -125,7 +125,7 @@ fn callees(accounts: &[String]) -> Result<Vec<UserId>, InvalidField> {
     for (index, account) in accounts.iter().enumerate() {
         let callee = UserId::new(account).map_err(|e| e.named(format!("callees[{index}]")))?;
         if !seen.insert(account) {
-            let fault = format!("is {:?} a second time", readable(account));
+            let fault = format!("is \"{}\" a second time", readable(account));
             let field = format!("callees[{index}]");
             return Err(InvalidField::new(
                 field,
