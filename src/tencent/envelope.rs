@@ -36,12 +36,12 @@ struct Response<'a> {
 ///
 /// Every text is fit for a row: bounded, and without the NUL that Postgres refuses.
 pub(super) fn read(http_status: u16, body: &[u8]) -> Option<Reply> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
+    let envelope: Envelope<'_> = object(body)?;
     let error_code = integer(&envelope.error_code)?;
     // A reply that says 0 rang phones, whatever its `Response` looks like.
     let response: Response<'_> = envelope
         .response
-        .and_then(|response| serde_json::from_str(response.get()).ok())
+        .and_then(|response| object(response.get().as_bytes()))
         .unwrap_or_default();
     let (callee_results, callees) = callee_results(response.call_result);
     Some(Reply {
@@ -54,6 +54,14 @@ pub(super) fn read(http_status: u16, body: &[u8]) -> Option<Reply> {
         callee_results,
         callees,
     })
+}
+
+/// Reads a JSON object. The derived readers would take an array as well, its elements in the order
+/// of the fields: `[0]` must not become a reply that says 0.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    json.trim_ascii_start()
+        .starts_with(b"{")
+        .then(|| serde_json::from_slice(json).ok())?
 }
 
 /// `CallResult` for the row, and read.
@@ -238,6 +246,10 @@ mod tests {
             b"<html>502 Bad Gateway</html>",
             b"{\"ErrorCode\":0",
             b"[{\"ErrorCode\":0}]",
+            b"[0]",
+            b" [0,\"\",\"OK\",\"r-1\",null]",
+            b"0",
+            b"null",
             b"{\"ErrorCode\":0,\"ErrorCode\":1}",
             b"{\"ErrorCode\":0,\"ErrorInfo\":\"\xff\"}",
             b"{\"ErrorCode\":0} {\"ErrorCode\":0}",

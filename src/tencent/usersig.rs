@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::signed_content::{SignedContent, generate_user_sig, hmac_sha256};
+use crate::call::UserId;
 
 /// How long a `UserSig` that callq makes is valid, in seconds: two days. Tencent advises at least
 /// one (34385), its tools default to 180; a short one is worth less to whoever finds it in a log.
@@ -37,6 +38,12 @@ impl Credential {
 /// Why a credential cannot be used. Its text holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserSigError {
+    /// No app has the number 0.
+    #[error("sdk_app_id is 0: must be the number that Tencent's console shows for the app")]
+    NoApp,
+    /// The account is empty or too long.
+    #[error("admin_account is {0} bytes long: must be 1 to 32 bytes")]
+    AdminAccount(usize),
     /// The secret key has no characters.
     #[error("secret_key is empty: must be the key that Tencent's console shows for the app")]
     EmptyKey,
@@ -99,7 +106,7 @@ impl UserSigs {
     /// Takes the credential of `admin_account` in the app `sdk_app_id`.
     ///
     /// # Errors
-    /// A [`UserSigError`] if the key is empty, or a fixed `UserSig` is unreadable or was made for
+    /// A [`UserSigError`] if app, account or key is empty, or a fixed `UserSig` is unreadable or was made for
     /// another app or account. That one has expired is no error here: see
     /// [`UserSigs::expires_at_unix`].
     pub fn new(
@@ -107,6 +114,12 @@ impl UserSigs {
         admin_account: &str,
         credential: Credential,
     ) -> Result<Self, UserSigError> {
+        if sdk_app_id == 0 {
+            return Err(UserSigError::NoApp);
+        }
+        if UserId::new(admin_account).is_err() {
+            return Err(UserSigError::AdminAccount(admin_account.len()));
+        }
         // A file ends in a newline, and no credential contains white space.
         let source = match credential.trimmed() {
             Credential::SecretKey(key) if key.expose_secret().is_empty() => {
@@ -302,6 +315,12 @@ mod tests {
                 .expect_err("it cannot serve")
                 .to_string()
         };
+        let key = || Credential::SecretKey("key".into());
+        assert!(refusal(0, "a", key()).starts_with("sdk_app_id is 0"));
+        assert_eq!(
+            refusal(1, "", key()),
+            "admin_account is 0 bytes long: must be 1 to 32 bytes"
+        );
         let given = || Credential::Fixed(fixed("administrator"));
         assert!(
             refusal(APP, "a", Credential::SecretKey(" ".into())).contains("secret_key is empty")
