@@ -288,6 +288,13 @@ async fn a_closed_port_proves_that_nothing_was_sent() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_resolved_proves_that_nothing_was_sent() {
+    if let Ok(client) = TencentClient::new(settings("https://no-such-host.invalid")) {
+        assert_unreachable(&ask(&client).await);
+    }
+}
+
+#[tokio::test]
 async fn a_failed_tls_handshake_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
