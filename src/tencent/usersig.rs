@@ -106,8 +106,8 @@ impl UserSigs {
     /// Takes the credential of `admin_account` in the app `sdk_app_id`.
     ///
     /// # Errors
-    /// A [`UserSigError`] if app, account or key is empty, or a fixed `UserSig` is unreadable or was made for
-    /// another app or account. That one has expired is no error here: see
+    /// A [`UserSigError`] if app, account or key is empty, or a fixed `UserSig` is unreadable or
+    /// was made for another app or account. That one has expired is no error here: see
     /// [`UserSigs::expires_at_unix`].
     pub fn new(
         sdk_app_id: u32,
