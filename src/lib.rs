@@ -15,3 +15,4 @@
 pub mod call;
 pub mod store;
 pub mod tencent;
+pub mod worker;

@@ -8,11 +8,11 @@ mod answer;
 mod backoff;
 mod class;
 mod decide;
-mod reason;
 mod invalid;
 mod media;
 mod offline_push;
 mod push_keys;
+mod reason;
 mod room;
 mod start_call;
 mod text;
@@ -25,10 +25,10 @@ pub use class::{Class, Family};
 pub use decide::{
     AppHealth, DOUBT_ENDS_AFTER, NextState, OnDoubt, Policy, Transition, Tried, decide,
 };
-pub use reason::Reason;
 pub use invalid::InvalidField;
 pub use media::MediaType;
 pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
+pub use reason::Reason;
 pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
 pub use start_call::{
     CALLEES_MAX, RING_TIMEOUT_MS_MAX, RING_TIMEOUT_MS_MIN, StartCall, StartCallFields,

@@ -5,26 +5,6 @@ use std::time::Duration;
 
 use super::{Store, StoreError};
 
-/// Whether an app's host rings real phones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppKind {
-    /// Tencent's own service.
-    Live,
-    /// A stand-in on this machine.
-    Sandbox,
-}
-
-impl AppKind {
-    /// The word in `callq.apps.kind`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Sandbox => "sandbox",
-        }
-    }
-}
-
 /// A worker's word that it serves an app.
 #[derive(Clone, Debug)]
 pub struct Served {
@@ -32,8 +12,8 @@ pub struct Served {
     pub app: String,
     /// Tencent's `SDKAppID`.
     pub sdk_app_id: u32,
-    /// Whether its host rings real phones.
-    pub kind: AppKind,
+    /// `live` if its host rings real phones, otherwise `sandbox`.
+    pub kind: &'static str,
     /// The host.
     pub host: String,
     /// The pace that is configured; `None` leaves what the database has (180 at first).
@@ -87,7 +67,7 @@ impl Store {
             "src/store/serve.sql",
             app.app,
             i64::from(app.sdk_app_id),
-            app.kind.as_str(),
+            app.kind,
             app.host,
             app.calls_per_second,
         )

@@ -50,6 +50,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database refused the values it was given, so that the same statement can never
+    /// succeed: SQLSTATE class 22, data exception.
+    #[must_use]
+    pub fn is_about_the_data(&self) -> bool {
+        let Self::Statement {
+            source: sqlx::Error::Database(error),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        error.code().is_some_and(|code| code.starts_with("22"))
+    }
+
     /// For `map_err`: says what was being done.
     pub(super) fn during(verb: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| Self::Statement { verb, source }

@@ -16,7 +16,7 @@ mod record;
 mod rescue;
 mod show;
 
-pub use app::{AppKind, PauseState, Paused, ServeRefused, Served};
+pub use app::{PauseState, Paused, ServeRefused, Served};
 pub use claim::{ClaimOrder, Claimed, Claims};
 pub use codes::CodeRow;
 pub use connect::{Store, StoreError};

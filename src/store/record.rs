@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Claimed, Store, StoreError};
 use crate::call::{Family, Transition};
 
 /// The result of one attempt, on its way to its rows.
@@ -40,6 +40,44 @@ pub struct WriteBack {
     pub sent_after: Option<Duration>,
     /// When the reply was read, counted from the claim.
     pub replied_after: Option<Duration>,
+}
+
+impl WriteBack {
+    /// The result of a claimed job for which no request was made.
+    #[must_use]
+    pub fn not_sent(
+        job: &Claimed,
+        claim_token: Uuid,
+        class: Family,
+        transition: Transition,
+    ) -> Self {
+        Self {
+            job_id: job.job_id,
+            attempt: job.attempt,
+            claim_token,
+            attempt_state: AttemptState::NotSent,
+            class,
+            transition,
+            http_status: None,
+            error_code: None,
+            error_info: None,
+            request_id: None,
+            call_id: None,
+            callee_results: None,
+            sent_after: None,
+            replied_after: None,
+        }
+    }
+
+    /// Drops every text that came from outside, for a database that refuses them (a zero byte in a
+    /// reply, say). What was decided and the numbers stay.
+    pub fn strip_texts(&mut self) {
+        self.error_info = None;
+        self.request_id = None;
+        self.call_id = None;
+        self.callee_results = None;
+        self.transition.detail = Some("the reply's texts could not be stored".to_owned());
+    }
 }
 
 /// What is known of an attempt's request, once its worker is done with it.

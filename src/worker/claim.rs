@@ -1,0 +1,288 @@
+//! Duty: permits first, then the claim. Every claimed job is placed at once.
+//!
+//! The loop sleeps until the next job is due, a token is there, a slot is free, a notification comes
+//! or the poll interval is over, whichever is first; and it does not sleep at all while there is a
+//! backlog, a free slot and pace left.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use super::app::App;
+use super::circuit::Passage;
+use super::context::Context;
+use super::place::{self, Order};
+use crate::store::{Ask, ClaimOrder, Claims, Grant, LEVELS, Lows};
+
+/// The most jobs of one claim.
+const BATCH_MAX: usize = 500;
+
+/// With a backlog and no token left, the worker waits for the tokens of so long a time: at 180
+/// calls/s about four, so that not every call pays for a grant and a claim of its own.
+const PACE_QUANTUM: Duration = Duration::from_millis(20);
+
+/// How often the queue is read from its very beginning.
+const UNBOUNDED_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the loop waits after the database could not answer.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// What the loop does next.
+enum Next {
+    Again,
+    SleepUntil(Instant),
+}
+
+/// Runs until the context is stopped.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let mut claimer = Claimer {
+        ctx,
+        lows: HashMap::new(),
+        unbounded_at: None,
+        turn: 0,
+    };
+    while !claimer.ctx.stop.is_cancelled() {
+        match claimer.step().await {
+            Next::Again => {}
+            Next::SleepUntil(at) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(at.into()) => {}
+                    () = claimer.ctx.wake.notified() => {}
+                    () = claimer.ctx.stop.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+struct Claimer {
+    ctx: Arc<Context>,
+    /// Where each app's queue is read from; see [`Lows`].
+    lows: HashMap<String, Lows>,
+    unbounded_at: Option<Instant>,
+    /// Which app is asked first, so that none always finds the slots taken.
+    turn: usize,
+}
+
+impl Claimer {
+    async fn step(&mut self) -> Next {
+        let now = Instant::now();
+        let free = self.ctx.room_for_claims().min(BATCH_MAX);
+        if free == 0 {
+            return Next::SleepUntil(now + self.ctx.poll_interval);
+        }
+        if self.ctx.wake.take_news()
+            || self
+                .unbounded_at
+                .is_none_or(|at| now.duration_since(at) >= UNBOUNDED_EVERY)
+        {
+            self.lows.clear();
+            self.unbounded_at = Some(now);
+        }
+
+        let (asks, shut_until) = self.asks(now, free);
+        let mut wake_at = now + self.ctx.poll_interval;
+        if let Some(at) = shut_until {
+            wake_at = wake_at.min(at);
+        }
+        if asks.is_empty() {
+            return Next::SleepUntil(wake_at);
+        }
+        let grants = match self.ctx.store.grant(&asks).await {
+            Ok(grants) => grants,
+            Err(error) => {
+                self.ctx.health.failed(&error);
+                return Next::SleepUntil(Instant::now() + AFTER_ERROR);
+            }
+        };
+        self.ctx.health.succeeded();
+        let answered = Instant::now();
+        for grant in &grants {
+            wake_at = wake_at.min(wake_for(grant, answered));
+        }
+
+        let orders = self.share_out(&grants, free).await;
+        if orders.is_empty() {
+            return Next::SleepUntil(wake_at);
+        }
+        let found = self.claim(&orders, &grants).await;
+        // A claim that found nothing although jobs are due met rows that somebody else has locked;
+        // trying again at once would spin. What it did find may have more behind it.
+        let more = grants.iter().zip(&asks).any(|(g, a)| g.due >= a.slots);
+        if found > 0 && more {
+            Next::Again
+        } else {
+            Next::SleepUntil(wake_at)
+        }
+    }
+
+    /// One question per app that may be claimed for, and when the next shut circuit is tried.
+    fn asks(&mut self, now: Instant, free: usize) -> (Vec<Ask>, Option<Instant>) {
+        let apps = &self.ctx.apps;
+        let mut asks = Vec::with_capacity(apps.len());
+        let mut shut_until: Option<Instant> = None;
+        self.turn = (self.turn + 1) % apps.len();
+        for app in apps[self.turn..].iter().chain(&apps[..self.turn]) {
+            let slots = match app.circuit.passage(now) {
+                Passage::Free => free,
+                Passage::Probe => 1,
+                Passage::Shut(at) => {
+                    shut_until = Some(shut_until.map_or(at, |s| s.min(at)));
+                    continue;
+                }
+            };
+            asks.push(Ask {
+                app: app.name.clone(),
+                slots,
+                fingerprint: app.fingerprint.clone(),
+                lows: self.lows.get(&app.name).copied().unwrap_or_default(),
+            });
+        }
+        // Grants come back in an order of their own; both are compared by position.
+        asks.sort_by(|a, b| a.app.cmp(&b.app));
+        (asks, shut_until)
+    }
+
+    /// Turns grants into orders that fit the free slots; what does not fit is given back.
+    async fn share_out(&self, grants: &[Grant], free: usize) -> Vec<ClaimOrder> {
+        let mut left = free;
+        let mut orders = Vec::new();
+        let turn = self.turn.min(grants.len().saturating_sub(1));
+        for grant in grants[turn..].iter().chain(&grants[..turn]) {
+            let granted = grant.granted.min(left);
+            left -= granted;
+            self.ctx
+                .give_tokens_back(&grant.app, grant.granted - granted)
+                .await;
+            if granted > 0 {
+                let lows = self.lows.get(&grant.app).copied().unwrap_or_default();
+                orders.push(ClaimOrder {
+                    app: grant.app.clone(),
+                    granted,
+                    lows,
+                });
+            }
+        }
+        orders
+    }
+
+    /// Claims and sends off; returns how many jobs were found, expired ones included.
+    async fn claim(&mut self, orders: &[ClaimOrder], grants: &[Grant]) -> usize {
+        let total = orders.iter().map(|o| o.granted).sum();
+        let Some((slots, rooms)) = self.ctx.take_room(total) else {
+            return 0;
+        };
+        let claim_token = Uuid::new_v4();
+        let began = Instant::now();
+        let claim = self
+            .ctx
+            .store
+            .claim(orders, claim_token, &self.ctx.name, self.ctx.lease);
+        let claims = match claim.await {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.ctx.health.failed(&error);
+                self.ctx.give_back_later(claim_token, began);
+                return 0;
+            }
+        };
+        let found = claims.jobs.len() + claims.expired.len();
+        self.raise_lows(&claims);
+        for (app, reason) in &claims.expired {
+            self.ctx.metrics.verdict(app, "expired", reason);
+        }
+        let unused = unused_tokens(orders, &claims);
+        self.dispatch(claims, grants, claim_token, began, slots, rooms);
+        for (app, tokens) in unused {
+            self.ctx.give_tokens_back(&app, tokens).await;
+        }
+        found
+    }
+
+    /// Every claimed job becomes a task at once; none waits in memory.
+    fn dispatch(
+        &self,
+        claims: Claims,
+        grants: &[Grant],
+        claim_token: Uuid,
+        began: Instant,
+        mut slots: OwnedSemaphorePermit,
+        mut rooms: OwnedSemaphorePermit,
+    ) {
+        if !claims.jobs.is_empty() {
+            self.ctx.metrics.claimed(claims.jobs.len());
+        }
+        for job in claims.jobs {
+            let app = self.app(&job.app);
+            let (Some(app), Some(slot), Some(room)) = (app, slots.split(1), rooms.split(1)) else {
+                debug_assert!(
+                    false,
+                    "a claim brings no more jobs than were ordered, of known apps"
+                );
+                continue;
+            };
+            let probing = grants.iter().any(|g| g.app == job.app && g.probing);
+            if matches!(app.circuit.passage(began), Passage::Probe) {
+                app.circuit.probing(Instant::now());
+            }
+            let order = Order {
+                job,
+                app,
+                claim_token,
+                began,
+                probing,
+                slot,
+                room,
+            };
+            self.ctx
+                .tasks
+                .spawn(place::place(Arc::clone(&self.ctx), order));
+        }
+    }
+
+    fn app(&self, name: &str) -> Option<Arc<App>> {
+        self.ctx.apps.iter().find(|a| a.name == name).cloned()
+    }
+
+    /// The next claim reads each level from the latest due time that this one took.
+    fn raise_lows(&mut self, claims: &Claims) {
+        for job in &claims.jobs {
+            let level = usize::try_from(job.priority).unwrap_or(0).min(LEVELS - 1);
+            let lows = self.lows.entry(job.app.clone()).or_default();
+            lows.0[level] = lows.0[level].max(job.due_at);
+        }
+    }
+}
+
+/// When the loop should look at this app again, from the answer to its question.
+fn wake_for(grant: &Grant, now: Instant) -> Instant {
+    let far = now + Duration::from_hours(1);
+    let next_due = grant.next_due.map_or(far, |d| now + d);
+    let next_token = match grant.next_token {
+        None => far,
+        Some(token) if grant.due - grant.granted.min(grant.due) > 1 => {
+            now + token.max(PACE_QUANTUM)
+        }
+        Some(token) => now + token,
+    };
+    next_due.min(next_token)
+}
+
+/// Tokens that were granted for jobs that another worker took, or that had expired.
+fn unused_tokens(orders: &[ClaimOrder], claims: &Claims) -> Vec<(String, usize)> {
+    orders
+        .iter()
+        .filter_map(|order| {
+            let used = claims
+                .jobs
+                .iter()
+                .filter(|job| job.app == order.app)
+                .count();
+            let unused = order.granted.saturating_sub(used);
+            (unused > 0).then(|| (order.app.clone(), unused))
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What a worker is made of.
+
+use std::time::Duration;
+
+use crate::store::StoreError;
+use crate::tencent::TencentClient;
+
+/// The settings of one worker.
+#[derive(Debug)]
+pub struct WorkerConfig {
+    /// The database, as a URL. Never logged.
+    pub database_url: String,
+    /// The apps it serves.
+    pub apps: Vec<WorkerApp>,
+    /// How many requests it has under way at once.
+    pub concurrency: usize,
+    /// How long it sleeps at most when nothing wakes it: the price of a lost notification.
+    pub poll_interval: Duration,
+    /// How long a claim is its own; longer than the longest request and its recording.
+    pub lease: Duration,
+}
+
+impl WorkerConfig {
+    /// 50 requests at once.
+    pub const CONCURRENCY: usize = 50;
+    /// 1 s.
+    pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+    /// 30 s.
+    pub const LEASE: Duration = Duration::from_secs(30);
+}
+
+/// One app that a worker serves.
+#[derive(Debug)]
+pub struct WorkerApp {
+    /// Its name, as in `callq.jobs.app`.
+    pub name: String,
+    /// Sends its requests.
+    pub client: TencentClient,
+    /// Its pace; `None` leaves what the database has, 180 at first.
+    pub calls_per_second: Option<f64>,
+}
+
+/// Why a worker could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database refused something that the worker cannot do without.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lease is too short for the request timeout.
+    #[error(
+        "the lease of {lease_ms} ms is too short for a request timeout of {request_ms} ms: it must \
+         be at least {least_ms} ms"
+    )]
+    Lease {
+        /// The lease, in milliseconds.
+        lease_ms: u128,
+        /// The longest request timeout of its apps, in milliseconds.
+        request_ms: u128,
+        /// The shortest lease for it, in milliseconds.
+        least_ms: u128,
+    },
+    /// Nothing can be served.
+    #[error("{0}")]
+    NothingToServe(String),
+    /// Results were not written before the time to stop was up.
+    #[error(
+        "{0} results could not be written before the worker stopped; their jobs become in doubt when \
+         their lease ends"
+    )]
+    Unrecorded(usize),
+}

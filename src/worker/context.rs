@@ -1,0 +1,183 @@
+//! What all duties of a worker share, and what wakes its claim loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::app::App;
+use super::health::Health;
+use super::metrics::Metrics;
+use super::pauses::Pauses;
+use super::record::Recorder;
+use crate::store::Store;
+
+/// Results that may be unwritten at once, besides those of requests under way: some seconds of the
+/// highest pace.
+const UNRECORDED_MAX: usize = 1000;
+
+/// How often a claim whose answer was lost is looked for.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
+
+/// What all duties share.
+pub(super) struct Context {
+    pub store: Store,
+    pub database_url: String,
+    pub name: String,
+    pub apps: Vec<Arc<App>>,
+    pub lease: Duration,
+    pub poll_interval: Duration,
+    pub pauses: Pauses,
+    pub wake: Wake,
+    pub health: Arc<Health>,
+    pub metrics: Arc<Metrics>,
+    pub recorder: Recorder,
+    /// Requests under way, and small things that are done beside them.
+    pub tasks: TaskTracker,
+    /// Cancelled when no further job is to be claimed.
+    pub stop: CancellationToken,
+    slots: Arc<Semaphore>,
+    rooms: Arc<Semaphore>,
+}
+
+/// The bounds a context is made with.
+pub(super) struct Limits {
+    pub concurrency: usize,
+    pub lease: Duration,
+    pub poll_interval: Duration,
+}
+
+impl Context {
+    pub(super) fn new(
+        store: Store,
+        database_url: String,
+        name: String,
+        apps: Vec<Arc<App>>,
+        limits: &Limits,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            store,
+            database_url,
+            name,
+            apps,
+            lease: limits.lease,
+            poll_interval: limits.poll_interval,
+            pauses: Pauses::default(),
+            wake: Wake::default(),
+            health: Arc::new(Health::new(limits.poll_interval)),
+            metrics: Arc::new(Metrics::default()),
+            recorder,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            slots: Arc::new(Semaphore::new(limits.concurrency)),
+            rooms: Arc::new(Semaphore::new(limits.concurrency + UNRECORDED_MAX)),
+        }
+    }
+
+    /// How many jobs there is room to claim. If there is none, the next slot that is freed wakes the
+    /// claim loop.
+    pub(super) fn room_for_claims(&self) -> usize {
+        let room = || {
+            self.slots
+                .available_permits()
+                .min(self.rooms.available_permits())
+        };
+        if room() == 0 {
+            self.wake.wants_slot.store(true, Ordering::SeqCst);
+        }
+        room()
+    }
+
+    /// Takes room for so many jobs. Only the claim loop takes any, so what it saw is there.
+    pub(super) fn take_room(
+        &self,
+        jobs: usize,
+    ) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let jobs = u32::try_from(jobs).ok()?;
+        let slots = Arc::clone(&self.slots).try_acquire_many_owned(jobs).ok()?;
+        let rooms = Arc::clone(&self.rooms).try_acquire_many_owned(jobs).ok()?;
+        Some((slots, rooms))
+    }
+
+    /// Sleeps; false if the worker is to stop.
+    pub(super) async fn sleep_or_stop(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    /// Puts unused tokens back. If that fails they are lost, which only slows the app for a moment.
+    pub(super) async fn give_tokens_back(&self, app: &str, tokens: usize) {
+        if tokens > 0
+            && let Err(error) = self.store.return_tokens(app, tokens).await
+        {
+            tracing::debug!(%error, app, "unused tokens are lost");
+        }
+    }
+
+    /// Gives a claim back whose answer was lost, trying until its lease is over: the statement may
+    /// still be running when this starts.
+    pub(super) fn give_back_later(self: &Arc<Self>, claim_token: Uuid, began: Instant) {
+        let ctx = Arc::clone(self);
+        self.tasks.spawn(async move {
+            while began.elapsed() < ctx.lease {
+                match ctx.store.give_back(claim_token).await {
+                    Ok(0) => {}
+                    Ok(jobs) => {
+                        tracing::warn!(
+                            jobs,
+                            "the answer to a claim was lost; its jobs are given back"
+                        );
+                        ctx.wake.news();
+                        return;
+                    }
+                    Err(error) => ctx.health.failed(&error),
+                }
+                if !ctx.sleep_or_stop(GIVE_BACK_EVERY).await {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// What wakes the claim loop before its time.
+#[derive(Default)]
+pub(super) struct Wake {
+    notify: Notify,
+    /// Something may have changed anywhere in the queue: read it from its beginning.
+    news: AtomicBool,
+    /// The loop waits for a slot.
+    wants_slot: AtomicBool,
+}
+
+impl Wake {
+    /// There may be new work, or work that has become possible.
+    pub(super) fn news(&self) {
+        self.news.store(true, Ordering::SeqCst);
+        self.notify.notify_one();
+    }
+
+    /// Whether there was news since the last call.
+    pub(super) fn take_news(&self) -> bool {
+        self.news.swap(false, Ordering::SeqCst)
+    }
+
+    /// A slot or room has become free.
+    pub(super) fn slot_freed(&self) {
+        if self.wants_slot.swap(false, Ordering::SeqCst) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Waits to be woken.
+    pub(super) async fn notified(&self) {
+        self.notify.notified().await;
+    }
+}

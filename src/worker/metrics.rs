@@ -1,0 +1,260 @@
+//! What a worker counts, in Prometheus' text format.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::store;
+
+/// Seconds; from a millisecond, where lateness should be, to the minutes of an outage.
+const LATENESS_S: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0,
+];
+
+/// Seconds; Tencent's own time limit is 3 s.
+const REPLY_S: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 8.0];
+
+/// Jobs or results per statement.
+const BATCH: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AppLabel {
+    app: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DepthLabels {
+    app: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabels {
+    app: String,
+    state: String,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabels {
+    app: String,
+    code: String,
+}
+
+/// All of a worker's metrics.
+pub struct Metrics {
+    registry: Registry,
+    depth: Family<DepthLabels, Gauge<i64, AtomicI64>>,
+    oldest_due: Family<AppLabel, Gauge<f64, AtomicU64>>,
+    paused: Family<AppLabel, Gauge<i64, AtomicI64>>,
+    in_flight: Gauge<i64, AtomicI64>,
+    unrecorded: Gauge<i64, AtomicI64>,
+    lateness: Family<AppLabel, Histogram>,
+    replies: Family<CodeLabels, Histogram>,
+    results: Family<ResultLabels, Counter>,
+    second_rings: Counter,
+    claim_batch: Histogram,
+    record_batch: Histogram,
+    deaf: Gauge<i64, AtomicI64>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("callq");
+        let depth = Family::default();
+        registry.register(
+            "jobs",
+            "Open jobs by app and state (due, dialing, in_doubt), counted up to 100000",
+            depth.clone(),
+        );
+        let oldest_due = Family::default();
+        registry.register_with_unit(
+            "oldest_due",
+            "How long the oldest due job has been due; the one to alert on",
+            Unit::Seconds,
+            oldest_due.clone(),
+        );
+        let paused = Family::default();
+        registry.register("app_paused", "1 while an app is paused", paused.clone());
+        let in_flight = Gauge::default();
+        registry.register(
+            "requests_in_flight",
+            "Requests of this worker now",
+            in_flight.clone(),
+        );
+        let unrecorded = Gauge::default();
+        registry.register(
+            "results_unrecorded",
+            "Results of this worker that are not in the database yet",
+            unrecorded.clone(),
+        );
+        let lateness =
+            Family::new_with_constructor((|| Histogram::new(LATENESS_S)) as fn() -> Histogram);
+        registry.register_with_unit(
+            "lateness",
+            "From due_at until the request was handed to the network",
+            Unit::Seconds,
+            lateness.clone(),
+        );
+        let replies =
+            Family::new_with_constructor((|| Histogram::new(REPLY_S)) as fn() -> Histogram);
+        registry.register_with_unit(
+            "tencent_reply",
+            "From request to reply, by ErrorCode; none: no readable reply, not_sent: no request",
+            Unit::Seconds,
+            replies.clone(),
+        );
+        let results = Family::default();
+        registry.register(
+            "results",
+            "Verdicts written, by the job's new state and reason",
+            results.clone(),
+        );
+        let second_rings = Counter::default();
+        registry.register(
+            "second_rings",
+            "Attempts accepted although a newer attempt of their job existed",
+            second_rings.clone(),
+        );
+        let claim_batch = Histogram::new(BATCH);
+        registry.register("claim_batch_jobs", "Jobs per claim", claim_batch.clone());
+        let record_batch = Histogram::new(BATCH);
+        registry.register(
+            "record_batch_results",
+            "Results per record",
+            record_batch.clone(),
+        );
+        let deaf = Gauge::default();
+        registry.register(
+            "listener_deaf",
+            "1 while notifications do not arrive and only the poll finds work",
+            deaf.clone(),
+        );
+        Self {
+            registry,
+            depth,
+            oldest_due,
+            paused,
+            in_flight,
+            unrecorded,
+            lateness,
+            replies,
+            results,
+            second_rings,
+            claim_batch,
+            record_batch,
+            deaf,
+        }
+    }
+}
+
+impl Metrics {
+    /// Everything as text. `gauges` and `pauses` are what the database said just now.
+    #[must_use]
+    pub fn render(&self, gauges: &[store::Gauge], pauses: &store::PauseState) -> String {
+        self.depth.clear();
+        self.oldest_due.clear();
+        self.paused.clear();
+        for gauge in gauges {
+            let states = [
+                ("due", gauge.due),
+                ("dialing", gauge.dialing),
+                ("in_doubt", gauge.in_doubt),
+            ];
+            for (state, jobs) in states {
+                let labels = DepthLabels {
+                    app: gauge.app.clone(),
+                    state,
+                };
+                self.depth.get_or_create(&labels).set(jobs);
+            }
+            let label = AppLabel {
+                app: gauge.app.clone(),
+            };
+            self.oldest_due
+                .get_or_create(&label)
+                .set(gauge.oldest_due.as_secs_f64());
+            let held = pauses.all.is_some() || pauses.apps.contains_key(&gauge.app);
+            self.paused.get_or_create(&label).set(i64::from(held));
+        }
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            // Writing to a String cannot fail; if it did, a scraper should see that, not silence.
+            let _ = writeln!(text, "# could not encode: {error}");
+        }
+        text
+    }
+
+    pub(super) fn claimed(&self, jobs: usize) {
+        self.claim_batch.observe(float(jobs));
+        self.in_flight.inc_by(int(jobs));
+        self.unrecorded.inc_by(int(jobs));
+    }
+
+    pub(super) fn sent(&self, app: &str, late: Duration) {
+        let label = AppLabel {
+            app: app.to_owned(),
+        };
+        self.lateness
+            .get_or_create(&label)
+            .observe(late.as_secs_f64());
+    }
+
+    pub(super) fn answered(&self, app: &str, code: String, took: Duration) {
+        let labels = CodeLabels {
+            app: app.to_owned(),
+            code,
+        };
+        self.replies
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    pub(super) fn landed(&self) {
+        self.in_flight.dec();
+    }
+
+    pub(super) fn recorded(&self, results: usize) {
+        self.record_batch.observe(float(results));
+        self.unrecorded.dec_by(int(results));
+    }
+
+    pub(super) fn verdict(&self, app: &str, state: &str, reason: &str) {
+        let labels = ResultLabels {
+            app: app.to_owned(),
+            state: state.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.results.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn second_ring(&self) {
+        self.second_rings.inc();
+    }
+
+    pub(super) fn deaf(&self, deaf: i64) {
+        self.deaf.set(deaf);
+    }
+}
+
+fn int(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn float(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}

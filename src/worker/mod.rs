@@ -1,0 +1,35 @@
+//! TIES store and tencent: claims due jobs, places their calls, records what came of them.
+//!
+//! One file per duty:
+//!
+//! - `claim`: permits first, then the claim; sleeps on timers, not on polls.
+//! - `place`: one claimed job becomes one request, or none.
+//! - `record`: results are written back in batches and never dropped.
+//! - `rescue`: lapsed leases, doubts whose time has come, deadlines that passed.
+//! - `listen`: hints from the database, and whether they still arrive.
+//! - `pauses`: what is paused now, known within a second.
+//! - `serve`: tells the database which apps are served.
+//! - `tell`: what an answer means for the app, beyond its job.
+//!
+//! Any number of workers may share a queue; they know nothing of each other.
+
+mod app;
+mod circuit;
+mod claim;
+mod config;
+mod context;
+mod health;
+mod listen;
+mod metrics;
+mod pauses;
+mod place;
+mod record;
+mod rescue;
+mod run;
+mod serve;
+mod tell;
+
+pub use config::{WorkerApp, WorkerConfig, WorkerError};
+pub use health::Health;
+pub use metrics::Metrics;
+pub use run::Worker;

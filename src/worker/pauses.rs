@@ -1,0 +1,83 @@
+//! Duty: what is paused now, known within a second, so that it can be checked before each request.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::context::Context;
+use crate::store::PauseState;
+
+/// How often the pauses are read when no notification tells of them: a pause is in force within a
+/// second, the time to read it included.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
+
+/// The pauses, as they were last read.
+#[derive(Default)]
+pub(super) struct Pauses {
+    state: RwLock<PauseState>,
+    soon: Notify,
+}
+
+impl Pauses {
+    /// Whether a call of this app must not be sent with these credentials.
+    pub(super) fn hold(&self, app: &str, fingerprint: &str) -> bool {
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .holds(app, fingerprint)
+    }
+
+    /// Whether the app is paused for anybody.
+    pub(super) fn mention(&self, app: &str) -> bool {
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apps
+            .contains_key(app)
+    }
+
+    /// Asks for the pauses to be read now.
+    pub(super) fn refresh_soon(&self) {
+        self.soon.notify_one();
+    }
+
+    fn set(&self, state: PauseState) -> bool {
+        let mut held = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *held != state;
+        *held = state;
+        changed
+    }
+}
+
+/// Reads the pauses until the context is stopped and its last request is sent.
+pub(super) async fn run(ctx: Arc<Context>) {
+    loop {
+        match ctx.store.pauses().await {
+            Ok(state) => {
+                if ctx.pauses.set(state.clone()) {
+                    tell(&state);
+                    ctx.wake.news();
+                }
+            }
+            Err(error) => ctx.health.failed(&error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH_EVERY) => {}
+            () = ctx.pauses.soon.notified() => {}
+            () = ctx.stop.cancelled() => return,
+        }
+    }
+}
+
+fn tell(state: &PauseState) {
+    if let Some(reason) = &state.all {
+        tracing::warn!(reason, "everything is paused");
+    }
+    for (app, paused) in &state.apps {
+        tracing::warn!(app, reason = paused.reason, "the app is paused");
+    }
+    if state.all.is_none() && state.apps.is_empty() {
+        tracing::info!("nothing is paused");
+    }
+}

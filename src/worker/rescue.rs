@@ -1,0 +1,52 @@
+//! Duty: what nobody reports on. Any worker does it for all apps, whether it serves them or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::Context;
+use crate::store::{StoreError, Walk};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Rescues until the context is stopped.
+pub(super) async fn run(ctx: Arc<Context>) {
+    let mut walk = Walk::default();
+    // Workers that were started together do not all look at once.
+    let mut pause = EVERY.mul_f64(fastrand::f64());
+    while ctx.sleep_or_stop(pause).await {
+        pause = EVERY;
+        if let Err(error) = round(&ctx, &mut walk).await {
+            ctx.health.failed(&error);
+        }
+    }
+}
+
+async fn round(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
+    for job in ctx.store.lapse().await? {
+        ctx.metrics.verdict(&job.app, "in_doubt", "lease_lapsed");
+        tracing::warn!(
+            job.id = job.job_id,
+            job.attempt = job.attempt,
+            job.app = job.app,
+            "the lease lapsed: the request may have been sent, the job is in doubt"
+        );
+    }
+    for job in ctx.store.settle().await? {
+        tracing::warn!(
+            job.id = job.job_id,
+            job.app = job.app,
+            job.state = job.state,
+            "a doubt was settled by the job's policy"
+        );
+        if job.state == "scheduled" {
+            ctx.wake.news();
+        }
+    }
+    let (ended, next) = ctx.store.expire(walk).await?;
+    if ended > 0 {
+        tracing::warn!(jobs = ended, "the deadline of waiting jobs has passed");
+    }
+    *walk = next.unwrap_or_default();
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The worker as a whole: starts the duties, and stops them in the right order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::app::App;
+use super::context::{Context, Limits};
+use super::health::Health;
+use super::metrics::Metrics;
+use super::place::RECORDING_MARGIN;
+use super::record::Recorder;
+use super::{WorkerConfig, WorkerError, claim, listen, pauses, record, rescue, serve};
+use crate::store::Store;
+
+/// Connections of one worker: the claim loop, the recorder, and the small duties between them.
+const CONNECTIONS: u32 = 6;
+
+/// How long after the last request the recorder may take to write its last results.
+const LAST_RESULTS: Duration = Duration::from_secs(10);
+
+/// A worker that is connected and may start.
+pub struct Worker {
+    ctx: Arc<Context>,
+    results: tokio::sync::mpsc::UnboundedReceiver<record::Envelope>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("name", &self.ctx.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Connects, checks the schema, and says which apps are served from now on. An app whose host is
+    /// of the other kind (live or sandbox) than the database knows is left out, with an error logged.
+    ///
+    /// # Errors
+    /// If the database cannot be reached or has another schema, the lease is too short for the
+    /// request timeout, or no app is left to serve.
+    pub async fn start(config: WorkerConfig) -> Result<Self, WorkerError> {
+        check_lease(&config)?;
+        let store = Store::connect(&config.database_url, CONNECTIONS).await?;
+        store.check_schema().await?;
+        let mut apps = Vec::new();
+        let mut refusals = Vec::new();
+        for app in config.apps {
+            let app = App::new(app.name, app.client, app.calls_per_second);
+            if serve::serve(&store, &app).await?.is_ok() {
+                apps.push(Arc::new(app));
+            } else {
+                tracing::error!("{}", serve::refusal(&app));
+                refusals.push(serve::refusal(&app));
+            }
+        }
+        if apps.is_empty() {
+            return Err(WorkerError::NothingToServe(refusals.join("; ")));
+        }
+        let (recorder, results) = Recorder::new();
+        let limits = Limits {
+            concurrency: config.concurrency,
+            lease: config.lease,
+            poll_interval: config.poll_interval,
+        };
+        let ctx = Context::new(store, config.database_url, name(), apps, &limits, recorder);
+        Ok(Self {
+            ctx: Arc::new(ctx),
+            results,
+        })
+    }
+
+    /// Its name in `callq.attempts.worker`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.ctx.name
+    }
+
+    /// Its connections, for what is shown beside it.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.ctx.store.clone()
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.ctx.metrics)
+    }
+
+    /// Whether it works.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.ctx.health)
+    }
+
+    /// Works until `stop` is cancelled; then claims nothing more, lets the requests under way finish,
+    /// writes their results and returns. That takes at most the request timeout and 10 s.
+    ///
+    /// # Errors
+    /// If results could not be written in time.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        let Self { ctx, results } = self;
+        tracing::info!(
+            worker = ctx.name,
+            apps = ctx
+                .apps
+                .iter()
+                .map(|a| a.name.as_str())
+                .collect::<Vec<_>>()
+                .join(","),
+            concurrency = ctx.room_for_claims(),
+            "the worker is started"
+        );
+        let no_more = CancellationToken::new();
+        let recorder = record::run(Arc::clone(&ctx), results, no_more.clone(), LAST_RESULTS);
+        let recording = tokio::spawn(recorder);
+        // Known before the first claim, so that nothing is sent into a pause.
+        let pausing = tokio::spawn(pauses::run(Arc::clone(&ctx)));
+        let duties = TaskTracker::new();
+        duties.spawn(listen::run(Arc::clone(&ctx)));
+        duties.spawn(serve::run(Arc::clone(&ctx)));
+        duties.spawn(rescue::run(Arc::clone(&ctx)));
+        duties.spawn(claim::run(Arc::clone(&ctx)));
+        duties.close();
+
+        stop.cancelled().await;
+        tracing::info!("stopping: requests under way are finished, nothing more is claimed");
+        ctx.stop.cancel();
+        duties.wait().await;
+        ctx.tasks.close();
+        ctx.tasks.wait().await;
+        no_more.cancel();
+        let unwritten = recording.await.unwrap_or(usize::MAX);
+        pausing.abort();
+        ctx.store.close().await;
+        if unwritten > 0 {
+            return Err(WorkerError::Unrecorded(unwritten));
+        }
+        tracing::info!("stopped; every result is written");
+        Ok(())
+    }
+}
+
+/// A lease must outlive the longest request and its recording, or a call could be claimed twice.
+fn check_lease(config: &WorkerConfig) -> Result<(), WorkerError> {
+    let request = config
+        .apps
+        .iter()
+        .map(|a| a.client.request_timeout())
+        .max()
+        .unwrap_or_default();
+    // Twice the margin: one is kept free before the request, the other is for the claim itself.
+    let least = request + 2 * RECORDING_MARGIN;
+    if config.lease < least {
+        return Err(WorkerError::Lease {
+            lease_ms: config.lease.as_millis(),
+            request_ms: request.as_millis(),
+            least_ms: least.as_millis(),
+        });
+    }
+    Ok(())
+}
+
+/// Host, process and four random digits, so that a restarted worker never has an earlier one's name.
+fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_default();
+    let host = match host.trim() {
+        "" => "worker",
+        host => host,
+    };
+    format!("{host}-{}-{:04x}", std::process::id(), fastrand::u16(..))
+}
