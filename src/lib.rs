@@ -16,3 +16,4 @@ pub mod call;
 pub mod store;
 pub mod tencent;
 pub mod worker;
+pub mod sandbox;

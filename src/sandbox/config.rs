@@ -1,0 +1,92 @@
+//! What a sandbox is started with.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The `SDKAppID` of the app that a sandbox serves unless it is told otherwise.
+pub const SANDBOX_SDK_APP_ID: u64 = 1_400_000_000;
+
+/// The administrator account of that app.
+pub const SANDBOX_ADMIN_ACCOUNT: &str = "administrator";
+
+/// The secret key of that app. Everyone may know it: it signs for the sandbox and for nothing else.
+pub const SANDBOX_SECRET_KEY: &str =
+    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+
+/// Tencent's documented limit of `start_call_by_robot`, in calls per second and `SDKAppID` (74505).
+pub const DOCUMENTED_CALLS_PER_SECOND: u32 = 200;
+
+/// How a sandbox is to be run. [`SandboxConfig::default`] is right for most tests.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Where to listen; loopback only. Default `127.0.0.1:0`, a free port.
+    pub listen: SocketAddr,
+    /// The apps whose requests are accepted. Default: [`SandboxApp::default`] alone.
+    pub apps: Vec<SandboxApp>,
+    /// Calls per second and app above which 60007 is answered, in any sliding second; 0 is off.
+    /// Default [`DOCUMENTED_CALLS_PER_SECOND`].
+    pub calls_per_second_limit: u32,
+    /// The clock that a `UserSig`'s expiry is judged by. Default [`Clock::System`].
+    pub clock: Clock,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            apps: vec![SandboxApp::default()],
+            calls_per_second_limit: DOCUMENTED_CALLS_PER_SECOND,
+            clock: Clock::System,
+        }
+    }
+}
+
+/// One `SDKAppID` with what is needed to check its requests.
+#[derive(Clone)]
+pub struct SandboxApp {
+    /// The `SDKAppID`.
+    pub sdk_app_id: u64,
+    /// The one account that may call the REST API; others are refused with 60010.
+    pub admin_account: String,
+    /// The key that every `UserSig` of this app must be signed with.
+    pub secret_key: String,
+}
+
+impl Default for SandboxApp {
+    fn default() -> Self {
+        Self {
+            sdk_app_id: SANDBOX_SDK_APP_ID,
+            admin_account: SANDBOX_ADMIN_ACCOUNT.to_owned(),
+            secret_key: SANDBOX_SECRET_KEY.to_owned(),
+        }
+    }
+}
+
+// By hand: somebody may test with a real key, and it must not reach a log.
+impl fmt::Debug for SandboxApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxApp")
+            .field("sdk_app_id", &self.sdk_app_id)
+            .field("admin_account", &self.admin_account)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wall clock of a sandbox.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// The host's clock.
+    System,
+    /// A clock that stands still at this many seconds since the Unix epoch.
+    Fixed(i64),
+}
+
+impl Clock {
+    /// Seconds since the Unix epoch.
+    pub(super) fn unix_seconds(self) -> i64 {
+        match self {
+            Self::System => chrono::Utc::now().timestamp(),
+            Self::Fixed(seconds) => seconds,
+        }
+    }
+}

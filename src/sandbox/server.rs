@@ -1,0 +1,184 @@
+//! Starts, watches and stops a sandbox.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::config::SandboxConfig;
+use super::connection::{Door, HangUp};
+use super::desk::Desk;
+use super::fault::{Fault, FaultError};
+use super::ledger::{Ledger, Stats};
+use super::record::Record;
+use super::script::FaultId;
+use super::{api, control};
+
+/// A running sandbox. Its state is its own; dropping it stops it.
+pub struct Sandbox {
+    address: SocketAddr,
+    desk: Arc<Desk>,
+    serving: JoinHandle<io::Result<()>>,
+    closing: DropGuard,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`Sandbox::wait_for`] waited for did not come about in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what was waited for did not come about within {within:?}; the ledger holds {stats:?}")]
+pub struct WaitedTooLong {
+    /// How long was waited.
+    pub within: Duration,
+    /// What the ledger held at the end.
+    pub stats: Stats,
+}
+
+impl Sandbox {
+    /// Listens and answers from now on, on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an address that is not loopback (this is no server for a network: its key
+    /// is public), for no app at all or one that is given twice; otherwise the error of `bind`.
+    pub async fn start(config: SandboxConfig) -> io::Result<Self> {
+        check(&config)?;
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let desk = Arc::new(Desk::new(config));
+        let closing = CancellationToken::new();
+        let door = Door {
+            listener,
+            desk: Arc::clone(&desk),
+            closing: closing.clone(),
+        };
+        let routes = control::routes()
+            .merge(Router::new().fallback(api::answer))
+            .with_state(Arc::clone(&desk))
+            .into_make_service_with_connect_info::<HangUp>();
+        let server = axum::serve(door, routes)
+            .with_graceful_shutdown(closing.clone().cancelled_owned())
+            .into_future();
+        let serving = tokio::spawn(server);
+        Ok(Self {
+            address,
+            desk,
+            serving,
+            closing: closing.drop_guard(),
+        })
+    }
+
+    /// Where it listens, without a trailing slash: `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A snapshot of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.desk.read(Clone::clone)
+    }
+
+    /// Looks at the ledger without copying it; requests wait meanwhile.
+    pub fn read_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        self.desk.read(look)
+    }
+
+    /// Returns as soon as `met` holds; it is asked now and after every change of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitedTooLong`] if it did not hold `within` that time.
+    pub async fn wait_for(
+        &self,
+        within: Duration,
+        mut met: impl FnMut(&Ledger) -> bool,
+    ) -> Result<(), WaitedTooLong> {
+        let mut changes = self.desk.changes();
+        let waiting = changes.wait_for(|_| self.desk.read(&mut met));
+        match tokio::time::timeout(within, waiting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(WaitedTooLong {
+                within,
+                stats: self.desk.read(Ledger::stats),
+            }),
+        }
+    }
+
+    /// One record for every request from now on, in the ledger's order. A subscriber that falls
+    /// more than 4096 records behind loses the oldest and is told so.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Record>> {
+        self.desk.events()
+    }
+
+    /// Scripts a fault behind those that still wait; the first that matches a request is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultError`] says which part of the fault makes no sense.
+    pub fn script(&self, fault: Fault) -> Result<FaultId, FaultError> {
+        self.desk.script(fault)
+    }
+
+    /// Takes back all scripted faults.
+    pub fn clear_faults(&self) {
+        self.desk.clear_faults();
+    }
+
+    /// Forgets ledger, calls, faults and what was counted for the throttles.
+    pub fn reset(&self) {
+        self.desk.reset();
+    }
+
+    /// Closes every connection, answered or not, and returns when the port is free.
+    ///
+    /// # Errors
+    ///
+    /// What the server ended with, if it ended by itself.
+    pub async fn shutdown(self) -> io::Result<()> {
+        drop(self.closing);
+        self.serving.await.map_err(io::Error::other)?
+    }
+}
+
+fn check(config: &SandboxConfig) -> io::Result<()> {
+    let invalid = |sentence: String| Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+    if !config.listen.ip().is_loopback() {
+        return invalid(format!(
+            "the sandbox listens on loopback only, not on {}",
+            config.listen
+        ));
+    }
+    if config.apps.is_empty() {
+        return invalid("the sandbox needs at least one app".to_owned());
+    }
+    let mut known = HashSet::new();
+    for app in &config.apps {
+        if !known.insert(app.sdk_app_id) {
+            return invalid(format!("the app {} is given twice", app.sdk_app_id));
+        }
+    }
+    Ok(())
+}
