@@ -2,3 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod tencent_client;
+//! The integration tests: one binary, one module per verb.
+#![allow(clippy::unwrap_used)]
+
+mod sandbox;
