@@ -9,7 +9,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -36,8 +36,9 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         )
         .route("/sandbox/faults/{id}", delete(remove_fault))
         .route("/sandbox/reset", post(reset))
-        .route("/sandbox/", get(not_found))
-        .route("/sandbox/{*rest}", get(not_found).post(not_found))
+        .route("/sandbox", any(not_found))
+        .route("/sandbox/", any(not_found))
+        .route("/sandbox/{*rest}", any(not_found))
 }
 
 /// `?after=N&limit=N`: what comes after the N-th entry.

@@ -51,9 +51,15 @@ struct Only {
 /// A scripted fault. Built here in process, or read from the JSON of `POST /sandbox/faults`:
 ///
 /// ```json
-/// {"fault": {"error_code": 60008}, "match": {"callee": "jack"}, "times": 3, "delay_ms": 50,
-///  "rings": true}
+/// {"fault": {"error_code": 60008}, "match": {"callee": "jack", "robot": "r-*", "room": "1"},
+///  "times": 3, "delay_ms": 50, "rings": true}
 /// ```
+///
+/// `fault` alone is required. It is one of `"delay"`, `{"error_code": N}`, `{"http_status": N}`,
+/// `"close_before_reading"`, `"close_after_reading"`, `"garbage"`, `"stall"`, `"truncated_body"`,
+/// `"redirect"`, `{"throttle_above": N}`, see [`FaultKind`]. The other keys are the methods of this
+/// type: what `match` leaves out matches all (`*` at the end stands for any ending), no `times` is
+/// until cleared, and `rings` is whether the request is worked on before its answer is spoilt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

@@ -100,12 +100,14 @@ impl Sandbox {
         self.desk.read(Clone::clone)
     }
 
-    /// Looks at the ledger without copying it; requests wait meanwhile.
+    /// Looks at the ledger without copying it. Requests wait meanwhile, and so would a call of this
+    /// sandbox's own methods from inside `look`: for ever.
     pub fn read_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         self.desk.read(look)
     }
 
-    /// Returns as soon as `met` holds; it is asked now and after every change of the ledger.
+    /// Returns as soon as `met` holds; it is asked now and after every change of the ledger. It may
+    /// look at nothing but the ledger it is given, as with [`Sandbox::read_ledger`].
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::callees::Manner;
+use super::callees::{Manner, PlannedOutcome};
 use super::fault::FaultKind;
 use super::record::{Call, CalledParty, Seen};
 use super::refusal::Refusal;
@@ -129,7 +129,7 @@ fn called(callee: &str) -> CalledParty {
         Manner::BadCode(code) => (code, None),
         Manner::Rings(outcome) => (0, Some(outcome)),
         // The rest decides over the request, not over this callee: who is rung picks up.
-        _ => (0, Some(super::PlannedOutcome::Answered)),
+        _ => (0, Some(PlannedOutcome::Answered)),
     };
     CalledParty {
         callee: callee.to_owned(),

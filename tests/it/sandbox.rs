@@ -5,6 +5,8 @@ mod callees;
 mod faults;
 mod ledger;
 mod lifecycle;
+mod script;
+mod throttle;
 mod url;
 
 use std::io::Write as _;
@@ -217,6 +219,18 @@ impl Bench {
         let response = self.http.get(url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.unwrap()
+    }
+
+    /// Deletes at the control endpoint and returns the status.
+    async fn delete(&self, path: &str) -> u16 {
+        let url = format!("{}/sandbox/{path}", self.sandbox.url());
+        self.http
+            .delete(url)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     }
 
     async fn socket(&self) -> TcpStream {

@@ -1,36 +1,17 @@
-//! Scripted faults, in process and through the control endpoint.
+//! What each scripted fault does on the wire and in the ledger.
 
 use std::time::{Duration, Instant};
 
-use callq::sandbox::{Answered, Fault, FaultKind, SandboxConfig};
-use serde_json::{Value, json};
+use callq::sandbox::{Answered, Fault, FaultKind};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
-    Bench, SOON, bench, bench_with, body, body_for, body_in, config, content_length, exchange,
-    read_answer, request, target,
+    Bench, SOON, bench, body, body_for, content_length, exchange, read_answer, request, target,
 };
 
 fn script(bench: &Bench, fault: Fault) {
     bench.sandbox.script(fault).unwrap();
-}
-
-async fn post_fault(bench: &Bench, fault: &Value) -> (u16, Value) {
-    let url = format!("{}/sandbox/faults", bench.sandbox.url());
-    let response = bench.http.post(url).json(fault).send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
-}
-
-async fn delete(bench: &Bench, path: &str) -> u16 {
-    let url = format!("{}/sandbox/{path}", bench.sandbox.url());
-    bench
-        .http
-        .delete(url)
-        .send()
-        .await
-        .unwrap()
-        .status()
-        .as_u16()
 }
 
 #[tokio::test]
@@ -67,49 +48,6 @@ async fn an_error_code_may_hide_a_ring() {
         Some(ledger.calls()[0].call_id)
     );
     assert_eq!(ledger.requests()[0].answered, Answered::Code(60_008));
-}
-
-#[tokio::test]
-async fn a_fault_lasts_until_it_is_cleared() {
-    let bench = bench().await;
-    script(&bench, Fault::new(FaultKind::ErrorCode(60_020)));
-    for _ in 0..5 {
-        assert_eq!(bench.code(&body()).await, 60_020);
-    }
-    bench.sandbox.clear_faults();
-    assert_eq!(bench.code(&body()).await, 0);
-}
-
-#[tokio::test]
-async fn a_fault_is_for_the_requests_it_matches() {
-    let bench = bench().await;
-    let code = |code| Fault::new(FaultKind::ErrorCode(code));
-    script(&bench, code(1).for_callee("jill"));
-    script(&bench, code(2).for_room("r-*"));
-    script(&bench, code(3).for_robot("other").for_callee("jack"));
-    let mut both = body();
-    both["CalleeList_Account"] = json!(["jack", "jill"]);
-    let mut other = body();
-    other["Robot_Account"] = json!("other");
-    assert_eq!(bench.code(&body()).await, 0);
-    assert_eq!(bench.code(&both).await, 1);
-    assert_eq!(bench.code(&body_in("r-17")).await, 2);
-    assert_eq!(bench.code(&other).await, 3);
-    assert_eq!(
-        bench.code(&body_for("jilly")).await,
-        0,
-        "no star, no other ending"
-    );
-}
-
-#[tokio::test]
-async fn the_first_fault_that_matches_is_taken_and_the_next_one_waits() {
-    let bench = bench().await;
-    script(&bench, Fault::new(FaultKind::ErrorCode(1)).times(1));
-    script(&bench, Fault::new(FaultKind::ErrorCode(2)).times(1));
-    assert_eq!(bench.code(&body()).await, 1);
-    assert_eq!(bench.code(&body()).await, 2);
-    assert_eq!(bench.code(&body()).await, 0);
 }
 
 #[tokio::test]
@@ -203,7 +141,7 @@ async fn the_control_endpoint_is_reached_while_every_request_is_closed_unread() 
     script(&bench, Fault::new(FaultKind::CloseBeforeReading));
     bench.try_call(&body()).await.unwrap_err();
     assert_eq!(bench.page("stats").await["closed_unread"], 1);
-    assert_eq!(delete(&bench, "faults").await, 204);
+    assert_eq!(bench.delete("faults").await, 204);
     assert_eq!(bench.code(&body()).await, 0);
 }
 
@@ -321,174 +259,4 @@ async fn a_client_that_follows_a_redirect_is_seen_twice() {
         .unwrap();
     let ledger = bench.sandbox.ledger();
     assert_eq!((ledger.stats().requests, ledger.stats().duplicates), (2, 1));
-}
-
-/// The codes of `count` requests made at once, with each one's time as the ledger has it.
-async fn burst(bench: &Bench, count: usize) -> Vec<(u64, i64)> {
-    let body = body();
-    let mut calls = tokio::task::JoinSet::new();
-    for _ in 0..count {
-        let url = format!("{}{}", bench.sandbox.url(), target());
-        calls.spawn(bench.http.post(url).body(body.to_string()).send());
-    }
-    while let Some(answer) = calls.join_next().await {
-        answer.unwrap().unwrap();
-    }
-    let ledger = bench.sandbox.ledger();
-    let code = |answered| match answered {
-        Answered::Code(code) => code,
-        other => panic!("{other:?}"),
-    };
-    ledger
-        .requests()
-        .iter()
-        .map(|r| (r.monotonic_us, code(r.answered)))
-        .collect()
-}
-
-/// Whether 60007 was answered exactly when `limit` others had passed in the second before.
-fn assert_throttled_above(limit: usize, answers: &[(u64, i64)]) {
-    let mut passed: Vec<u64> = Vec::new();
-    for (at, code) in answers {
-        let recent = passed
-            .iter()
-            .filter(|passed| at - **passed < 1_000_000)
-            .count();
-        assert_eq!(
-            *code,
-            if recent < limit { 0 } else { 60_007 },
-            "at {at} us, {recent} before"
-        );
-        if *code == 0 {
-            passed.push(*at);
-        }
-    }
-    assert!(passed.len() < answers.len(), "nothing was throttled");
-}
-
-#[tokio::test]
-async fn an_app_is_throttled_above_its_limit_in_any_sliding_second() {
-    let bench = bench_with(SandboxConfig {
-        calls_per_second_limit: 7,
-        ..config()
-    })
-    .await;
-    assert_throttled_above(7, &burst(&bench, 40).await);
-}
-
-#[tokio::test]
-async fn a_limit_of_zero_is_no_limit() {
-    let bench = bench().await;
-    assert!(burst(&bench, 250).await.iter().all(|(_, code)| *code == 0));
-}
-
-#[tokio::test]
-async fn a_scripted_throttle_refuses_only_above_its_limit() {
-    let bench = bench().await;
-    script(&bench, Fault::new(FaultKind::ThrottleAbove(5)));
-    assert_throttled_above(5, &burst(&bench, 40).await);
-}
-
-#[tokio::test]
-async fn the_control_endpoint_scripts_lists_and_clears_faults() {
-    let bench = bench().await;
-    let fault = json!({
-        "fault": {"error_code": 60_008}, "match": {"callee": "jack"}, "times": 2, "delay_ms": 1,
-        "rings": true
-    });
-    assert_eq!(post_fault(&bench, &fault).await, (201, json!({"id": 1})));
-    assert_eq!(
-        post_fault(&bench, &json!({"fault": "garbage"})).await,
-        (201, json!({"id": 2}))
-    );
-    assert_eq!(bench.code(&body()).await, 60_008);
-    let faults = bench.page("faults").await["faults"].clone();
-    let mut left = fault.clone();
-    left["id"] = json!(1);
-    left["times"] = json!(1);
-    assert_eq!(faults[0], left);
-    assert_eq!(faults[1]["fault"], "garbage");
-    assert_eq!(delete(&bench, "faults/1").await, 204);
-    assert_eq!(delete(&bench, "faults/1").await, 404);
-    assert_eq!(
-        bench.page("faults").await["faults"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-    assert_eq!(delete(&bench, "faults").await, 204);
-    assert_eq!(bench.code(&body()).await, 0);
-}
-
-#[tokio::test]
-async fn every_kind_of_fault_can_be_scripted_over_http() {
-    let bench = bench().await;
-    let kinds = [
-        json!({"error_code": -10113}),
-        json!({"http_status": 503}),
-        json!("close_before_reading"),
-        json!("close_after_reading"),
-        json!("garbage"),
-        json!("stall"),
-        json!("truncated_body"),
-        json!("redirect"),
-        json!({"throttle_above": 5}),
-    ];
-    for kind in kinds {
-        assert_eq!(
-            post_fault(&bench, &json!({ "fault": kind })).await.0,
-            201,
-            "{kind}"
-        );
-    }
-    assert_eq!(
-        post_fault(&bench, &json!({"fault": "delay", "delay_ms": 5}))
-            .await
-            .0,
-        201
-    );
-}
-
-#[tokio::test]
-async fn a_fault_that_makes_no_sense_is_refused_with_a_sentence() {
-    let bench = bench().await;
-    let senseless = [
-        (json!({"fault": "delay"}), "delay_ms"),
-        (
-            json!({"fault": "delay", "delay_ms": 1, "rings": false}),
-            "rings as usual",
-        ),
-        (json!({"fault": "garbage", "times": 0}), "at least 1"),
-        (
-            json!({"fault": "garbage", "delay_ms": 600_001}),
-            "at most 600000",
-        ),
-        (json!({"fault": {"error_code": 0}}), "must not be 0"),
-        (json!({"fault": {"http_status": 99}}), "200 to 599"),
-        (
-            json!({"fault": "close_before_reading", "match": {"callee": "x"}}),
-            "only times",
-        ),
-        (
-            json!({"fault": {"throttle_above": 1}, "rings": true}),
-            "cannot ring",
-        ),
-        (json!({"fault": "explode"}), "explode"),
-        (json!({"fault": "garbage", "time": 1}), "time"),
-        (
-            json!({"fault": "garbage", "match": {"calle": "x"}}),
-            "calle",
-        ),
-        (json!({}), "fault"),
-    ];
-    for (fault, word) in senseless {
-        let (status, answer) = post_fault(&bench, &fault).await;
-        assert!([400, 422].contains(&status), "{fault}: {status}");
-        assert!(
-            answer["error"].as_str().unwrap().contains(word),
-            "{fault}: {answer}"
-        );
-    }
-    assert_eq!(bench.page("faults").await["faults"], json!([]));
 }

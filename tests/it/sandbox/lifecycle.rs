@@ -150,10 +150,21 @@ async fn a_shutdown_frees_the_port_and_cuts_what_stalls() {
 #[tokio::test]
 async fn an_unknown_page_under_sandbox_is_not_found() {
     let bench = bench().await;
-    let url = format!("{}/sandbox/nothing", bench.sandbox.url());
-    let response = bench.http.get(url).send().await.unwrap();
-    assert_eq!(response.status(), 404);
-    let answer: Value = response.json().await.unwrap();
-    assert!(answer["error"].is_string());
+    for path in [
+        "/sandbox",
+        "/sandbox/",
+        "/sandbox/nothing",
+        "/sandbox/requests/1",
+    ] {
+        let response = bench
+            .http
+            .get(format!("{}{path}", bench.sandbox.url()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        let answer: Value = response.json().await.unwrap();
+        assert!(answer["error"].is_string());
+    }
     assert_eq!(bench.sandbox.ledger().stats().requests, 0);
 }
