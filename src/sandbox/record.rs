@@ -1,5 +1,6 @@
 //! One request as the ledger keeps it, and one call that a request started.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -10,6 +11,8 @@ use super::body_rules::Body;
 use super::callees::PlannedOutcome;
 use super::url_rules::Parameters;
 
+/// The command of a good request.
+const START_CALL: &str = "start_call_by_robot";
 /// Names and rooms are kept up to this length; valid ones are far shorter.
 const MAX_KEPT_BYTES: usize = 128;
 /// As many characters of a name or a room are printed.
@@ -18,7 +21,7 @@ const MAX_SHOWN_CHARACTERS: usize = 64;
 /// What a request says, read leniently, so that the ledger can show a refused one too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    pub(super) command: String,
+    pub(super) command: Cow<'static, str>,
     pub(super) sdk_app_id: Option<u64>,
     pub(super) random: Option<u32>,
     pub(super) robot: String,
@@ -35,21 +38,31 @@ impl Seen {
             .get("CallInfo")
             .and_then(Value::as_object)
             .unwrap_or(&empty);
-        let callees = fields.get("CalleeList_Account").and_then(Value::as_array);
+        let listed = fields.get("CalleeList_Account").and_then(Value::as_array);
+        let mut callees: Vec<String> = listed
+            .map(|names| names.iter().filter_map(text).collect())
+            .unwrap_or_default();
+        callees.shrink_to_fit();
         Self {
-            command: kept(path.rsplit('/').next().unwrap_or_default()),
+            command: command(path),
             sdk_app_id: parameters.sdk_app_id(),
             random: parameters.random(),
             robot: fields
                 .get("Robot_Account")
                 .and_then(text)
                 .unwrap_or_default(),
-            callees: callees
-                .map(|names| names.iter().filter_map(text).collect())
-                .unwrap_or_default(),
+            callees,
             room_id: call_info.get("RoomId").and_then(text),
             room_id_type: call_info.get("RoomIdType").and_then(Value::as_i64),
         }
+    }
+}
+
+/// The last part of the path. The usual one costs a ledger of a million entries nothing.
+fn command(path: &str) -> Cow<'static, str> {
+    match path.rsplit('/').next().unwrap_or_default() {
+        START_CALL => Cow::Borrowed(START_CALL),
+        other => Cow::Owned(kept(other)),
     }
 }
 
@@ -111,7 +124,7 @@ pub struct Record {
     /// from one record to the next.
     pub monotonic_us: u64,
     /// The last part of the path: `start_call_by_robot`, unless the URL was wrong.
-    pub command: String,
+    pub command: Cow<'static, str>,
     /// `sdkappid`, if it was a number.
     pub sdk_app_id: Option<u64>,
     /// `random`, if it was a u32.

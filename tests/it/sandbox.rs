@@ -242,7 +242,8 @@ impl Bench {
 async fn read_answer(socket: &mut TcpStream) -> Value {
     let mut read = Vec::new();
     loop {
-        let count = socket.read_buf(&mut read).await.unwrap();
+        let reading = tokio::time::timeout(SOON, socket.read_buf(&mut read));
+        let count = reading.await.unwrap().unwrap();
         assert!(
             count > 0,
             "closed after {:?}",
@@ -272,6 +273,8 @@ fn content_length(head: &str) -> usize {
 async fn exchange(socket: &mut TcpStream, request: &str) -> Vec<u8> {
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();
-    let _ = socket.read_to_end(&mut read).await;
+    let _ = tokio::time::timeout(SOON, socket.read_to_end(&mut read))
+        .await
+        .expect("not closed");
     read
 }

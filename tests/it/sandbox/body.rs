@@ -1,8 +1,9 @@
 //! The body: every field's rule, and the shape of the answer.
 
+use callq::sandbox::Answered;
 use serde_json::{Value, json};
 
-use super::{bench, body, target};
+use super::{SOON, bench, body, target};
 
 /// Sets one field of a good body, or removes it for `None`.
 fn with(pointer: &str, value: Option<Value>) -> Value {
@@ -326,6 +327,22 @@ async fn a_body_may_have_12_kb_and_no_byte_more() {
     assert_eq!(
         bench.send(&target(), padded(12 * 1024 + 1)).await["ErrorCode"],
         80_002
+    );
+}
+
+#[tokio::test]
+async fn a_body_beyond_all_limits_is_judged_without_being_read_to_its_end() {
+    let bench = bench().await;
+    // The answer may be lost, because the rest of the body is still on its way.
+    let _ = bench.post(&target(), " ".repeat(8 * 1024 * 1024)).await;
+    bench
+        .sandbox
+        .wait_for(SOON, |ledger| ledger.stats().requests == 1)
+        .await
+        .unwrap();
+    assert_eq!(
+        bench.sandbox.ledger().requests()[0].answered,
+        Answered::Code(80_002)
     );
 }
 

@@ -143,6 +143,23 @@ async fn a_stalling_name_rings_and_is_never_answered() {
 }
 
 #[tokio::test]
+async fn the_first_callee_who_decides_over_the_request_wins() {
+    let bench = bench().await;
+    assert_eq!(
+        bench
+            .code(&body_for_all(&["jack", "code-1-a", "missing-b"]))
+            .await,
+        1
+    );
+    assert_eq!(
+        bench
+            .code(&body_for_all(&["jack", "missing-b", "code-1-a"]))
+            .await,
+        70_107
+    );
+}
+
+#[tokio::test]
 async fn a_name_does_nothing_to_a_request_that_breaks_a_rule() {
     let bench = bench().await;
     let mut body = body_for("close-x");

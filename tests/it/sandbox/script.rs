@@ -59,6 +59,26 @@ async fn the_first_fault_that_matches_is_taken_and_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn a_fault_spoils_the_answer_before_a_callees_name_does() {
+    let bench = bench().await;
+    script(
+        &bench,
+        Fault::new(FaultKind::ErrorCode(60_008))
+            .that_rings()
+            .times(1),
+    );
+    assert_eq!(bench.code(&body_for("close-x")).await, 60_008);
+}
+
+#[tokio::test]
+async fn a_delay_leaves_the_answer_to_a_callees_name() {
+    let bench = bench().await;
+    script(&bench, Fault::new(FaultKind::Delay).delayed_ms(1));
+    bench.try_call(&body_for("close-x")).await.unwrap_err();
+    assert!(bench.sandbox.ledger().requests()[0].rang);
+}
+
+#[tokio::test]
 async fn the_control_endpoint_scripts_lists_and_clears_faults() {
     let bench = bench().await;
     let fault = json!({
