@@ -17,3 +17,4 @@ pub mod store;
 pub mod tencent;
 pub mod worker;
 pub mod sandbox;
+pub mod dev;

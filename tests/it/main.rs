@@ -6,3 +6,8 @@ mod tencent_client;
 #![allow(clippy::unwrap_used)]
 
 mod sandbox;
+//! Everything that needs a real Postgres or a real process: one binary, so that it links once.
+
+mod dev_postgres;
+mod support;
+mod test_database;

