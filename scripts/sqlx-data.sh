@@ -65,7 +65,7 @@ through_psql() {
 
 case ${1:-} in
     --check)
-        through_callq
+        through_callq || die "could not check .sqlx, see above. If SQL was changed, run scripts/sqlx-data.sh first"
         if ! diff -ru .sqlx "$fresh"; then
             die "the committed .sqlx is not what the schema gives: run scripts/sqlx-data.sh and commit .sqlx"
         fi

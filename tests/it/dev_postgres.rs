@@ -2,21 +2,15 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    },
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
 };
 
 use callq::dev::postgres::{DataDir, Durability, Places, PostgresServer, StartOptions};
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tempfile::TempDir;
 
-/// What a child process, which is this test binary run again, has to do.
-const ROLE: &str = "CALLQ_TEST_ROLE";
+use crate::support::child::{ChildProcess, DATA, ProcessEnd, ROLE, open_folder};
 
 fn start(options: StartOptions) -> PostgresServer {
     PostgresServer::start(options).unwrap_or_else(|error| panic!("{error}"))
@@ -28,15 +22,6 @@ fn kept(path: &Path) -> StartOptions {
         durability: Durability::Durable,
         places: Places::from_env(),
     }
-}
-
-/// A folder that the server's user can reach: as root that is not us.
-fn open_folder() -> TempDir {
-    let open = fs::Permissions::from_mode(0o755);
-    tempfile::Builder::new()
-        .permissions(open)
-        .tempdir_in("/tmp")
-        .expect("a test may make folders")
 }
 
 async fn ask(url: &str, sql: &'static str) -> i32 {
@@ -146,6 +131,22 @@ async fn stale_pid_file_of_a_foreign_process_is_no_obstacle() {
 }
 
 #[test]
+fn server_that_does_not_start_shows_what_it_said() {
+    let folder = open_folder();
+    let data = folder.path().join("pg");
+    start(kept(&data)).stop().expect("the server stops");
+    fs::write(data.join("data/postgresql.conf"), "no_such_setting = 1\n")
+        .expect("a test may write files");
+    let error = PostgresServer::start(kept(&data))
+        .expect_err("the setting is wrong")
+        .to_string();
+    assert!(
+        error.contains("ended before it was ready") && error.contains("no_such_setting"),
+        "{error}"
+    );
+}
+
+#[test]
 fn machine_without_postgres_is_told_what_to_install() {
     let root = open_folder();
     fs::create_dir(root.path().join("etc")).expect("a test may make folders");
@@ -228,15 +229,13 @@ fn process_exit_without_drop_leaves_no_trace() {
 #[test]
 fn ordinary_user_needs_no_root() {
     let nobody = passwd_ids("nobody");
-    let is_root = fs::metadata("/proc/self")
-        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let is_root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
     let (true, Some(ids)) = (is_root, nobody) else {
         // Then every other test of this file runs as an ordinary user.
         return;
     };
     let mut child = ChildProcess::run("exit", Path::new(""), Some(ids));
-    let owner =
-        fs::metadata(&child.data_dir).map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+    let owner = fs::metadata(&child.data_dir).map(|meta| meta.uid());
     assert_eq!(owner.expect("the data are there"), ids.0);
     drop(child.stdin.take());
     assert!(
@@ -253,7 +252,7 @@ fn ordinary_user_needs_no_root() {
 #[test]
 fn child_process() {
     let Ok(role) = env::var(ROLE) else { return };
-    let data = PathBuf::from(env::var_os("CALLQ_TEST_DATA").unwrap_or_default());
+    let data = PathBuf::from(env::var_os(DATA).unwrap_or_default());
     let server = if data.as_os_str().is_empty() {
         start(StartOptions::throwaway())
     } else {
@@ -272,97 +271,6 @@ fn child_process() {
     if role == "exit" {
         std::mem::forget(server);
         std::process::exit(0);
-    }
-}
-
-/// This test binary, run again to play one role.
-struct ChildProcess {
-    process: Child,
-    stdin: Option<ChildStdin>,
-    server_pid: i32,
-    data_dir: PathBuf,
-    _copy: Option<TempDir>,
-}
-
-impl ChildProcess {
-    fn run(role: &str, data: &Path, user: Option<(u32, u32)>) -> Self {
-        let mut program = env::current_exe().expect("a process knows its program");
-        // The build folder may lie where another user cannot go.
-        let copy = user.map(|_| open_folder());
-        if let Some(folder) = &copy {
-            program = folder.path().join("it");
-            fs::copy(env::current_exe().expect("known"), &program).expect("a test may copy files");
-        }
-        let mut command = Command::new(program);
-        command
-            .args(["dev_postgres::child_process", "--exact", "--nocapture"])
-            .current_dir("/");
-        command.env(ROLE, role).env("CALLQ_TEST_DATA", data);
-        if let Some((uid, gid)) = user {
-            command.uid(uid).gid(gid);
-        }
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the child starts");
-        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
-        let line = stdout
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("server ").map(str::to_owned))
-            .expect("the child says which server it holds");
-        let (pid, data_dir) = line.split_once(' ').expect("two words");
-        Self {
-            stdin: process.stdin.take(),
-            process,
-            server_pid: pid.parse().expect("a process id"),
-            data_dir: data_dir.into(),
-            _copy: copy,
-        }
-    }
-}
-
-impl Drop for ChildProcess {
-    fn drop(&mut self) {
-        let _ended_already = self.process.kill();
-        let _reaped = self.process.wait();
-    }
-}
-
-/// The end of a process that is not our child, as an event.
-struct ProcessEnd(OwnedFd);
-
-#[allow(
-    unsafe_code,
-    reason = "std offers no way to wait for a process that is not a child"
-)]
-impl ProcessEnd {
-    const PATIENCE_MS: i32 = 30_000;
-
-    fn of(pid: i32) -> Self {
-        // SAFETY: takes two integers; the descriptor it returns is ours alone.
-        let fd = unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-            assert!(
-                fd >= 0,
-                "process {pid} is there: {}",
-                std::io::Error::last_os_error()
-            );
-            OwnedFd::from_raw_fd(i32::try_from(fd).expect("a descriptor is an int"))
-        };
-        Self(fd)
-    }
-
-    fn wait(&self) {
-        let mut poll = libc::pollfd {
-            fd: self.0.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd, on the stack, for a descriptor that is open.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, Self::PATIENCE_MS) };
-        assert_eq!(ready, 1, "the process outlived its parent");
     }
 }
 

@@ -30,7 +30,7 @@ pub enum DevError {
         program: &'static str,
     },
     /// The programs are there, but do not run.
-    #[error("could not run {} as user {user}: {detail}", program.display())]
+    #[error("could not run {} as user {user} (every folder above it must be open to that user): {detail}", program.display())]
     UnusableBinaries {
         /// The program.
         program: PathBuf,

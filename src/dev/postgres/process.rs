@@ -212,13 +212,20 @@ extern "C" fn stop_all() {
 
 /// Reads the server's log to its end, reaps the server, and says so.
 fn supervise(mut child: Child, watch: &Arc<Watch>) {
-    if let Some(stderr) = child.stderr.take() {
+    let reader = child.stderr.take().map(|stderr| {
         let for_log = Arc::clone(watch);
-        let log = thread::Builder::new().name("postgres-log".to_owned());
-        if log.spawn(move || read_log(stderr, &for_log)).is_err() {
-            // Without a reader the server would block on its log: end it, and the start reports that.
-            let _ended_already = child.kill();
+        thread::Builder::new()
+            .name("postgres-log".to_owned())
+            .spawn(move || read_log(stderr, &for_log))
+    });
+    match reader {
+        Some(Ok(reader)) => {
+            os::wait_for_end(child.id());
+            // The log ends when the last of the server's processes does: from then on its files are not touched.
+            let _read = reader.join();
         }
+        // Without a reader the server would block on its log: end it, and the start reports that.
+        _ => drop(child.kill()),
     }
     os::wait_for_end(child.id());
     let mut state = watch.lock();

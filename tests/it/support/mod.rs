@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub(crate) mod child;
 pub(crate) mod database;
 
 pub(crate) use database::Database;
