@@ -1,10 +1,12 @@
-# Sourced by ./demo, ./test and the other scripts: finds what callq needs on this machine and installs what is missing.
+# Sourced by ./demo, ./test and the other scripts: finds what callq needs on this machine and
+# installs what is missing.
 #
-# Needed: cargo (never installed from here), a C compiler that can link, certificates of the public authorities, and
-# the programs of a PostgreSQL server, of which no cluster is created and none is started. Nothing is done when
-# everything is there. POSIX sh.
+# Needed: cargo (never installed from here), a C compiler that can link, certificates of the public
+# authorities, and the programs of a PostgreSQL server, of which no cluster is created and none is
+# started. Nothing is done when everything is there. POSIX sh.
 
-# The SQL was checked against a database when it was written (.sqlx); a build needs none, and must not look for one.
+# The SQL was checked against a database when it was written (.sqlx); a build needs none, and must
+# not look for one.
 export SQLX_OFFLINE=true
 
 say() { printf '%s\n' "callq: $*" >&2; }
@@ -18,22 +20,24 @@ install_needs() {
         *) return ;; # callq itself says what it cannot find
     esac
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || die "install a C compiler, CA certificates and a PostgreSQL server with this" \
-        "system's package manager, or set CALLQ_PG_BIN to the folder of initdb and postgres. Missing, by Debian's" \
-        "names: $missing"
+    command -v apt-get >/dev/null || die "install a C compiler, CA certificates and a PostgreSQL" \
+        "server with this system's package manager, or set CALLQ_PG_BIN to the folder of initdb" \
+        "and postgres. Missing, by Debian's names: $missing"
     install_packages "$missing"
 }
 
 need_cargo() {
     command -v cargo >/dev/null || PATH="${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
     export PATH
-    command -v cargo >/dev/null || die "cannot find cargo: install Rust from https://rustup.rs, and run this as the" \
-        "user it is installed for (not through sudo)"
+    command -v cargo >/dev/null || die "cannot find cargo: install Rust from" \
+        "https://rustup.rs, and run this as the user it is installed for (not through sudo)"
 }
 
 need_on_mac() {
-    cc --version >/dev/null 2>&1 || die "there is no C compiler: run  xcode-select --install"
-    postgres_bin_dir >/dev/null || die "there is no PostgreSQL server: run  brew install postgresql@17"
+    cc --version >/dev/null 2>&1 ||
+        die "there is no C compiler: run  xcode-select --install"
+    [ -n "${CALLQ_PG_BIN:-}" ] || postgres_bin_dir >/dev/null ||
+        die "there is no PostgreSQL server: run  brew install postgresql@17"
 }
 
 missing_packages() {
@@ -54,8 +58,8 @@ links_c() {
 }
 
 has_authorities() {
-    for file in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
-        /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem; do
+    for file in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt \
+        /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem; do
         [ -z "$file" ] || [ ! -s "$file" ] || return 0
     done
     return 1
@@ -91,7 +95,8 @@ as_root() {
 install_packages() {
     packages=${1% }
     if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-        die "missing: $packages. Run as root:  apt-get update && apt-get install -y --no-install-recommends $packages"
+        die "missing: $packages. Run as root:" \
+            " apt-get update && apt-get install -y --no-install-recommends $packages"
     fi
     say "installing $packages"
     apt_log=$(mktemp)
@@ -108,8 +113,9 @@ install_packages() {
     rm -f "$apt_log"
 }
 
-# The package makes a cluster of its own and starts it, unless told not to. It is told so in a file that is gone
-# afterwards, so the next `apt-get install postgresql-NN` of this machine's owner behaves as ever.
+# The package makes a cluster of its own and starts it, unless told not to. It is told so in a file
+# that is gone afterwards, so the next `apt-get install postgresql-NN` of this machine's owner
+# behaves as ever.
 install_postgresql() {
     folder=/etc/postgresql-common/createcluster.d
     [ -d "$folder" ] && folder_was_there=yes || folder_was_there=no
@@ -127,7 +133,8 @@ forget_no_cluster() {
     [ "$folder_was_there" = yes ] || as_root rmdir "$folder" 2>/dev/null || :
 }
 
-# Package lists are fetched only if these packages cannot be had without: they are missing or too old.
+# Package lists are fetched only if these packages cannot be had without: they are missing or too
+# old.
 apt_install() {
     apt_get install -y --no-install-recommends "$@" && return
     say "fetching the package lists"

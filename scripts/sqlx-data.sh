@@ -1,18 +1,21 @@
 #!/bin/bash
-# Writes .sqlx, the types of every query as the migrated schema has them, from which a build without a database works.
+# Writes .sqlx, the types of every query as the migrated schema has them, from which a build without
+# a database works.
 #
 #   scripts/sqlx-data.sh           after a change of SQL: replaces .sqlx
 #   scripts/sqlx-data.sh --check   fails if .sqlx is not what the schema and the queries give
 #
-# The database is a private one, `callq dev --exec`. A change of SQL is also what keeps callq from being built with the
-# old .sqlx: then psql applies the migrations to a private server of this script.
+# The database is a private one, `callq dev --exec`. A change of SQL is also what keeps callq from
+# being built with the old .sqlx: then psql applies the migrations to a private server of this
+# script.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/install-needs.sh
 
-# Run again by `callq dev --exec`, with DATABASE_URL set: sqlx's macros ask that database while the crate is compiled,
-# and write what they learn. Only callq is compiled again: macros are expanded when a source file is newer, no matter
-# what the environment says. `check` shares the dependencies with clippy.
+# Run again by `callq dev --exec`, with DATABASE_URL set: sqlx's macros ask that database while the
+# crate is compiled, and write what they learn. Only callq is compiled again: macros are expanded
+# when a source file is newer, no matter what the environment says. `check` shares the dependencies
+# with clippy.
 if [ "${1:-}" = --write-to ]; then
     touch src/lib.rs
     SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$2 exec cargo check --locked --all-targets --quiet
@@ -32,7 +35,8 @@ fresh=$work/sqlx
 mkdir "$fresh"
 
 through_callq() {
-    env -u DATABASE_URL cargo run --locked --quiet -- dev --exec scripts/sqlx-data.sh --write-to "$fresh"
+    env -u DATABASE_URL cargo run --locked --quiet -- \
+        dev --exec scripts/sqlx-data.sh --write-to "$fresh"
 }
 
 through_psql() {
@@ -47,9 +51,10 @@ through_psql() {
     mkdir "$work/pg"
     chmod 755 "$work"
     [ ${#user[@]} -eq 0 ] || chown "$name" "$work/pg"
-    (cd / && "${user[@]}" "$bin/initdb" -U callq -A trust -E UTF8 --no-locale --no-sync -D "$work/pg/data" >/dev/null)
-    (cd / && exec "${user[@]}" "$bin/postgres" -D "$work/pg/data" -k "$work/pg" -p 5432 -c listen_addresses= \
-        -c fsync=off) >"$work/log" 2>&1 &
+    (cd / && "${user[@]}" "$bin/initdb" -U callq -A trust -E UTF8 --no-locale --no-sync \
+        -D "$work/pg/data" >/dev/null)
+    (cd / && exec "${user[@]}" "$bin/postgres" -D "$work/pg/data" -k "$work/pg" -p 5432 \
+        -c listen_addresses= -c fsync=off) >"$work/log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
         grep -q 'ready to accept connections' "$work/log" && break
@@ -65,9 +70,11 @@ through_psql() {
 
 case ${1:-} in
     --check)
-        through_callq || die "could not check .sqlx, see above. If SQL was changed, run scripts/sqlx-data.sh first"
+        through_callq ||
+            die "could not check .sqlx, see above. If SQL was changed, run scripts/sqlx-data.sh"
         if ! diff -ru .sqlx "$fresh"; then
-            die "the committed .sqlx is not what the schema gives: run scripts/sqlx-data.sh and commit .sqlx"
+            die "the committed .sqlx is not what the schema gives: run scripts/sqlx-data.sh and" \
+                "commit .sqlx"
         fi
         say ".sqlx is up to date: $(find .sqlx -name 'query-*.json' | wc -l) queries"
         ;;

@@ -2,18 +2,18 @@
 //!
 //! What it promises:
 //!
-//! * It is reachable through a Unix socket in a 0700 directory only; it opens no port, so two of them never clash and
-//!   trust authentication is safe.
-//! * It does not outlive this process: stopped by [`PostgresServer::stop`], by `Drop`, at the process's normal exit,
-//!   and (Linux) by the kernel when the process is killed. Elsewhere a killed process leaves the server to the next
-//!   start on the same data, which stops it first.
+//! * It is reachable through a Unix socket in a 0700 directory only; it opens no port, so two of
+//!   them never clash and trust authentication is safe.
+//! * It does not outlive this process: stopped by [`PostgresServer::stop`], by `Drop`, at the
+//!   process's normal exit, and (Linux) by the kernel when the process is killed. Elsewhere a
+//!   killed process leaves the server to the next start on the same data, which stops it first.
 //! * Temporary data leave no trace; those of a killed process are removed by the next start.
 //! * Nothing is downloaded or installed, and it works as root too, where PostgreSQL itself refuses.
 //!
 //! The functions block. From async code call them through `spawn_blocking`.
 //!
-//! Rejected: the `postgresql_embedded` crate and its kin. As root they fail or need sudo, and they download at run
-//! time.
+//! Rejected: the `postgresql_embedded` crate and its kin. As root they fail or need sudo, and they
+//! download at run time.
 
 mod account;
 mod binaries;
@@ -43,7 +43,8 @@ const USER: &str = "callq";
 /// The name of the socket file depends on it; nothing listens on the network.
 const PORT: &str = "5432";
 
-/// Connections a private server accepts: a full parallel test run, with a pool for each test, stays below it.
+/// Connections a private server accepts: a full parallel test run, with a pool for each test, stays
+/// below it.
 const MAX_CONNECTIONS: &str = "max_connections=300";
 
 /// Where a server's data live, and for how long.
@@ -51,19 +52,20 @@ const MAX_CONNECTIONS: &str = "max_connections=300";
 pub enum DataDir {
     /// A fresh directory under `/tmp`, removed when the server stops.
     Temporary,
-    /// This directory. It is created if missing and kept when the server stops. Run as root, every parent must be
-    /// open to ordinary users, because the server does not run as root.
+    /// This directory. It is created if missing and kept when the server stops. Run as root, every
+    /// parent must be open to ordinary users, because the server does not run as root.
     Kept(PathBuf),
 }
 
 impl DataDir {
     /// The place where the data of `callq dev`, started in the folder `project`, are kept.
     ///
-    /// As root `/var/tmp/callq-dev-HASH`, else `callq/dev-HASH` below `$XDG_STATE_HOME` or `~/.local/state`, else
-    /// `.callq/pg` in the project. `HASH` stands for the project's path, so that two checkouts never share data.
+    /// As root `/var/tmp/callq-dev-HASH`, else `callq/dev-HASH` below `$XDG_STATE_HOME` or
+    /// `~/.local/state`, else `.callq/pg` in the project. `HASH` stands for the project's path, so
+    /// that two checkouts never share data.
     #[must_use]
     pub fn of_project(project: &Path, places: &Places) -> Self {
-        Self::Kept(places.kept_data(project))
+        Self::Kept(places.kept_data(project, os::effective_uid()))
     }
 }
 
@@ -134,14 +136,15 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server and returns once it accepts connections: 0.1 s on existing data, about 1 s on fresh data.
+    /// Starts a server and returns once it accepts connections: 0.1 s on existing data, about 1 s
+    /// on fresh data.
     ///
     /// It holds one superuser, `callq`, and one database, `postgres`.
     ///
     /// # Errors
     ///
-    /// A [`DevError`], whose text is a sentence with the way out, if there are no server binaries, the data are in use
-    /// or of another PostgreSQL version, or the server does not start.
+    /// A [`DevError`], whose text is a sentence with the way out, if there are no server binaries,
+    /// the data are in use or of another PostgreSQL version, or the server does not start.
     pub fn start(options: StartOptions) -> Result<Self, DevError> {
         let StartOptions {
             data,
@@ -157,7 +160,8 @@ impl PostgresServer {
             DataDir::Temporary => Directory::temporary(&account)?,
             DataDir::Kept(path) => Directory::kept(path, &account)?,
         };
-        // Once the directory is handed to the process, the process's end removes it if it is temporary.
+        // Once the directory is handed to the process, the process's end removes it if it is
+        // temporary.
         if directory.holds_data() {
             directory.check_version(binaries.major())?;
             directory.reclaim()?;
@@ -238,10 +242,11 @@ impl PostgresServer {
         self.process.log_tail()
     }
 
-    /// Stops the server: open transactions are rolled back and clients disconnected. Temporary data are removed.
+    /// Stops the server: open transactions are rolled back and clients disconnected. Temporary data
+    /// are removed.
     ///
-    /// Returns once it is gone, which takes some 20 ms; after 10 s it is stopped without a checkpoint, after 5 s more
-    /// it is killed.
+    /// Returns once it is gone, which takes some 20 ms; after 10 s it is stopped without a
+    /// checkpoint, after 5 s more it is killed.
     ///
     /// # Errors
     ///
@@ -259,7 +264,8 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Creates the cluster aside and moves it into place, so that an interrupted initdb leaves nothing half made.
+/// Creates the cluster aside and moves it into place, so that an interrupted initdb leaves nothing
+/// half made.
 fn init(binaries: &Binaries, account: &Account, directory: &Directory) -> Result<(), DevError> {
     let fresh = directory.fresh_data_dir()?;
     let mut command = binaries.command("initdb", account);

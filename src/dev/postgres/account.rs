@@ -33,8 +33,9 @@ impl Account {
         Self::choose_among(places, |_| true)
     }
 
-    /// The same for existing data; as root the one of the two that owns them, since the server refuses data of
-    /// another user, and a user `postgres` appears when the package is installed later.
+    /// The same for existing data; as root the one of the two that owns them, since the server
+    /// refuses data of another user, and a user `postgres` appears when the package is installed
+    /// later.
     pub(super) fn for_data(path: &Path, places: &Places) -> Result<Self, DevError> {
         match fs::symlink_metadata(path) {
             Ok(meta) if meta.uid() != 0 => Self::choose_among(places, |uid| uid == meta.uid())
@@ -72,7 +73,8 @@ impl Account {
         self.uid
     }
 
-    /// Has a command run as this user. The standard library then drops root's supplementary groups too.
+    /// Has a command run as this user. The standard library then drops root's supplementary groups
+    /// too.
     pub(super) fn apply(&self, command: &mut Command) {
         if self.changes_user == ChangesUser::Yes {
             command.uid(self.uid).gid(self.gid);
@@ -109,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_passwd_line_gives_user_and_group() {
-        let passwd = "root:x:0:0::/root:/bin/sh\npostgresql:x:7:8::/:\npostgres:x:101:104:PG:/var/lib:/bin/sh\n";
+        let passwd = "root:x:0:0::/root:/bin/sh\npostgresql:x:7:8::/:\npostgres:x:101:104:PG:/:\n";
         let account = from_passwd(passwd, "postgres").expect("the line is there");
         assert_eq!((account.uid, account.gid), (101, 104));
     }

@@ -13,7 +13,8 @@ use super::{Account, DevError, Places};
 /// What a folder must hold to be of use. A folder with the clients alone is common.
 const PROGRAMS: [&str; 2] = ["initdb", "postgres"];
 
-/// Folders, below the root, that hold one sub-folder per version: (parent, prefix of the versions' names, tail).
+/// Folders, below the root, that hold one sub-folder per version: (parent, prefix of the versions'
+/// names, tail).
 const VERSIONED: [(&str, &str, &str); 5] = [
     ("usr/lib/postgresql", "", "bin"),
     ("opt/homebrew/opt", "postgresql", "bin"),
@@ -30,8 +31,9 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The first usable folder of: `CALLQ_PG_BIN` (then no other), what `pg_config` says, `PATH`, and the places where
-    /// the packages of Debian, Homebrew, Postgres.app and Red Hat put them, highest version first.
+    /// The first usable folder of: `CALLQ_PG_BIN` (then no other), what `pg_config` says, `PATH`,
+    /// and the places where the packages of Debian, Homebrew, Postgres.app and Red Hat put them,
+    /// highest version first.
     pub(super) fn find(places: &Places, account: &Account) -> Result<Self, DevError> {
         if let Some(dir) = &places.pg_bin {
             return match missing_program(dir) {
@@ -61,8 +63,8 @@ impl Binaries {
         &self.major
     }
 
-    /// A command for one of the programs, as the server's user and without any of the `PG...` settings of our own
-    /// environment, which the server would obey.
+    /// A command for one of the programs, as the server's user and without any of the `PG...`
+    /// settings of our own environment, which the server would obey.
     pub(super) fn command(&self, program: &str, account: &Account) -> Command {
         command(&self.dir.join(program), account)
     }
@@ -139,7 +141,8 @@ fn told_by_pg_config(places: &Places) -> Option<PathBuf> {
     (output.status.success() && dir.is_absolute()).then_some(dir)
 }
 
-/// A folder of `PATH` often holds a link to one program only; its neighbours are where the link leads.
+/// A folder of `PATH` often holds a link to one program only; its neighbours are where the link
+/// leads.
 fn behind_symlinks(dir: PathBuf) -> [PathBuf; 2] {
     let real = dir
         .join("postgres")

@@ -1,4 +1,5 @@
-//! The folders of a private server: its data, its socket, the lock that makes them ours, and their removal.
+//! The folders of a private server: its data, its socket, the lock that makes them ours, and their
+//! removal.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -11,7 +12,8 @@ use std::{
 
 use super::{Account, DevError, os, places::hash_of};
 
-/// Short, because the path of a Unix socket may have 103 bytes on macOS; the temporary folder of macOS is too long.
+/// Short, because the path of a Unix socket may have 103 bytes on macOS; the temporary folder of
+/// macOS is too long.
 const SHORT_PARENT: &str = "/tmp";
 const TEMPORARY_PREFIX: &str = "callq-tmp-";
 const NEW_SUFFIX: &str = ".new";
@@ -23,7 +25,8 @@ const SOCKET_NAME: &str = ".s.PGSQL.5432";
 /// A fast shutdown takes milliseconds; with much unwritten data it may take this long.
 const LEFT_BEHIND_WAIT: Duration = Duration::from_secs(10);
 
-/// A folder made and not yet locked is either a moment old or was left by a crash. Only then is it swept.
+/// A folder made and not yet locked is either a moment old or was left by a crash. Only then is it
+/// swept.
 const UNLOCKED_MAX_AGE: Duration = Duration::from_hours(1);
 
 /// The folders of one server. We hold its lock for as long as this value lives.
@@ -51,7 +54,8 @@ impl Directory {
             .map(|_| fastrand::alphanumeric().to_ascii_lowercase())
             .collect::<String>();
         let base = Path::new(SHORT_PARENT).join(format!("{TEMPORARY_PREFIX}{random}"));
-        // It gets its real name only once it is locked, so that a sweep never sees a live folder unlocked.
+        // It gets its real name only once it is locked, so that a sweep never sees a live folder
+        // unlocked.
         let unlocked = base.with_extension(NEW_SUFFIX.trim_start_matches('.'));
         make_dir(&unlocked, account)?;
         let lock = take_lock(&unlocked)?;
@@ -131,10 +135,11 @@ impl Directory {
         })
     }
 
-    /// Makes sure no server of a killed process still runs on the data, and removes its stale `postmaster.pid`.
+    /// Makes sure no server of a killed process still runs on the data, and removes its stale
+    /// `postmaster.pid`.
     ///
-    /// We hold the lock, so such a server has lost its parent: it is on its way out, or, where the kernel does not
-    /// tell it, is told now.
+    /// We hold the lock, so such a server has lost its parent: it is on its way out, or, where the
+    /// kernel does not tell it, is told now.
     pub(super) fn reclaim(&self) -> Result<(), DevError> {
         let file = self.data_dir().join("postmaster.pid");
         let Ok(text) = fs::read_to_string(&file) else {
@@ -182,7 +187,8 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // After a start that failed; else there is nothing left to remove. The next start sweeps what this cannot.
+        // After a start that failed; else there is nothing left to remove. The next start sweeps
+        // what this cannot.
         let _swept_later = self.clean_up();
     }
 }
@@ -194,7 +200,8 @@ fn make_dir(path: &Path, account: &Account) -> Result<(), DevError> {
             .own(path)
             .map_err(DevError::files("change the owner of", path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // /tmp is everybody's: a link or another user's folder of that name may wait for us there.
+            // /tmp is everybody's: a link or another user's folder of that name may wait for us
+            // there.
             let meta = fs::symlink_metadata(path).map_err(DevError::files("look at", path))?;
             if meta.uid() != account.uid() || !meta.is_dir() {
                 return Err(DevError::ForeignDirectory {
@@ -246,7 +253,8 @@ fn remove(path: &Path) -> Result<(), DevError> {
     }
 }
 
-/// Removes the temporary folders of dead processes. What cannot be removed now is left to a later sweep.
+/// Removes the temporary folders of dead processes. What cannot be removed now is left to a later
+/// sweep.
 fn sweep(parent: &Path, account: &Account) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -281,7 +289,8 @@ fn is_abandoned(base: &Path) -> bool {
                 .and_then(|line| line.trim().parse().ok())
         })
         .is_some_and(|pid| runs_on(pid, &data_dir));
-    // The lock is given back at once: a dead process's folder has no other claimant than another sweep.
+    // The lock is given back at once: a dead process's folder has no other claimant than another
+    // sweep.
     !server_runs
         && OpenOptions::new()
             .write(true)

@@ -7,21 +7,22 @@ use std::{
 
 use thiserror::Error;
 
-/// Why a private PostgreSQL server could not be had. The text is for a person and names the way out.
+/// Why a private PostgreSQL server could not be had, as a sentence that names the way out.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DevError {
     /// No folder on this machine holds `initdb` and `postgres`.
     #[error(
-        "could not find the PostgreSQL server programs (initdb, postgres): run `apt-get install -y \
-         --no-install-recommends postgresql` or `brew install postgresql@17`, or set CALLQ_PG_BIN to the folder that \
-         holds them"
+        "could not find the PostgreSQL server programs (initdb, postgres): run `apt-get \
+         install -y --no-install-recommends postgresql` or `brew install postgresql@17`, or \
+         set CALLQ_PG_BIN to the folder that holds them"
     )]
     NoBinaries,
     /// `CALLQ_PG_BIN` names a folder without the server's programs.
     #[error(
-        "CALLQ_PG_BIN is {}, but there is no program {program} in it: set it to the folder that holds initdb and \
-         postgres, or unset it", dir.display()
+        "CALLQ_PG_BIN is {}, but there is no program {program} in it: set it to the folder \
+         that holds initdb and postgres, or unset it",
+        dir.display()
     )]
     WrongBinDir {
         /// The folder that was given.
@@ -30,7 +31,11 @@ pub enum DevError {
         program: &'static str,
     },
     /// The programs are there, but do not run.
-    #[error("could not run {} as user {user} (every folder above it must be open to that user): {detail}", program.display())]
+    #[error(
+        "could not run {} as user {user} (every folder above it must be open to that user): \
+         {detail}",
+        program.display()
+    )]
     UnusableBinaries {
         /// The program.
         program: PathBuf,
@@ -41,13 +46,15 @@ pub enum DevError {
     },
     /// Run as root, and there is no other user to run the server as.
     #[error(
-        "PostgreSQL does not run as root, and /etc/passwd has neither a user postgres nor a user nobody to run it as: \
-         add one, or run callq as an ordinary user"
+        "PostgreSQL does not run as root, and /etc/passwd has neither a user postgres nor a \
+         user nobody to run it as: add one, or run callq as an ordinary user"
     )]
     NoAccount,
     /// The folder belongs to somebody else.
     #[error(
-        "the folder {} belongs to another user (uid {owner}): remove it, or choose another place", path.display()
+        "the folder {} belongs to another user (uid {owner}): remove it, or choose another \
+         place",
+        path.display()
     )]
     ForeignDirectory {
         /// The folder.
@@ -57,14 +64,19 @@ pub enum DevError {
     },
     /// Another process runs a server on the same data.
     #[error(
-        "another `callq dev` is running on the data in {}: stop it first, or use its database", path.display()
+        "another `callq dev` is running on the data in {}: stop it first, or use its database",
+        path.display()
     )]
     InUse {
         /// The folder of the data.
         path: PathBuf,
     },
     /// A server left behind by a killed process does not stop.
-    #[error("PostgreSQL process {pid} still runs on the data in {}: stop it with `kill -QUIT {pid}`", path.display())]
+    #[error(
+        "PostgreSQL process {pid} still runs on the data in {}: stop it with \
+         `kill -QUIT {pid}`",
+        path.display()
+    )]
     LeftBehind {
         /// The folder of the data.
         path: PathBuf,
@@ -73,8 +85,10 @@ pub enum DevError {
     },
     /// The data were made by another major version than the programs'.
     #[error(
-        "the data in {} were made by PostgreSQL {data}, but the programs found are PostgreSQL {programs}: set \
-         CALLQ_PG_BIN to the programs of PostgreSQL {data}, or delete that folder to start afresh", path.display()
+        "the data in {} were made by PostgreSQL {data}, but the programs found are \
+         PostgreSQL {programs}: set CALLQ_PG_BIN to the programs of PostgreSQL {data}, or delete that \
+         folder to start afresh",
+        path.display()
     )]
     OtherVersion {
         /// The folder of the data.

@@ -9,9 +9,8 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::os;
-
-/// Where to look on this machine. Plain data, so that a test can describe a machine without PostgreSQL.
+/// Where to look on this machine. Plain data, so that a test can describe a machine without
+/// PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// `CALLQ_PG_BIN`: the only folder to look in, if set.
@@ -53,9 +52,9 @@ impl Places {
     }
 
     /// See [`super::DataDir::of_project`].
-    pub(super) fn kept_data(&self, project: &Path) -> PathBuf {
+    pub(super) fn kept_data(&self, project: &Path, uid: u32) -> PathBuf {
         let name = format!("dev-{}", hash_of(project));
-        if os::effective_uid() == 0 {
+        if uid == 0 {
             // Not below /root: its 0700 keeps out the user the server runs as.
             return PathBuf::from("/var/tmp").join(format!("callq-{name}"));
         }
@@ -80,4 +79,44 @@ pub(super) fn hash_of(path: &Path) -> String {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn homeless() -> Places {
+        Places {
+            state_home: None,
+            home: None,
+            ..Places::from_env()
+        }
+    }
+
+    #[test]
+    fn two_projects_do_not_share_data_and_one_finds_its_own_again() {
+        let of = |project| homeless().kept_data(Path::new(project), 0);
+        assert_eq!(of("/srv/one"), of("/srv/one"));
+        assert_ne!(of("/srv/one"), of("/srv/two"));
+    }
+
+    #[test]
+    fn root_keeps_data_where_the_servers_user_can_go() {
+        let data = homeless().kept_data(Path::new("/root/one"), 0);
+        assert!(data.starts_with("/var/tmp"), "{}", data.display());
+    }
+
+    #[test]
+    fn ordinary_user_keeps_data_in_the_state_folder_or_else_in_the_project() {
+        let places = Places {
+            state_home: Some("/state".into()),
+            ..homeless()
+        };
+        let project = Path::new("/srv/one");
+        assert!(places.kept_data(project, 1000).starts_with("/state/callq"));
+        assert_eq!(
+            homeless().kept_data(project, 1000),
+            project.join(".callq/pg")
+        );
+    }
 }

@@ -14,8 +14,8 @@ use super::{DevError, Directory, Durability, LogTail, os};
 /// Fresh data are ready in 50 ms; recovery after a crash of the machine may read much.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// What each way of stopping is given before the next, harder one: SIGINT (disconnects clients, writes a checkpoint),
-/// SIGQUIT (no checkpoint: recovery at the next start), SIGKILL.
+/// What each way of stopping is given before the next, harder one: SIGINT (disconnects clients,
+/// writes a checkpoint), SIGQUIT (no checkpoint: recovery at the next start), SIGKILL.
 const STOP_LADDER: [(i32, Duration); 3] = [
     (libc::SIGINT, Duration::from_secs(10)),
     (libc::SIGQUIT, Duration::from_secs(5)),
@@ -24,11 +24,12 @@ const STOP_LADDER: [(i32, Duration); 3] = [
 
 const READY_LINE: &str = "ready to accept connections";
 
-/// A longer line is cut in pieces of this size: the log of a private server must not fill the memory.
+/// A longer line is cut in pieces of this size: the log of a private server must not fill the
+/// memory.
 const MAX_LINE_BYTES: u64 = 8192;
 
-/// Every server of this process, for the exit hook. `Drop` alone is not enough: statics are never dropped, and `exit()`
-/// drops nothing.
+/// Every server of this process, for the exit hook. `Drop` alone is not enough: statics are never
+/// dropped, and `exit()` drops nothing.
 static RUNNING: Mutex<Vec<Weak<Process>>> = Mutex::new(Vec::new());
 static EXIT_HOOK: Once = Once::new();
 
@@ -98,14 +99,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Process {
-    /// Starts the server and waits until it accepts connections. Takes care of the directory from here on.
+    /// Starts the server and waits until it accepts connections. Takes care of the directory from
+    /// here on.
     pub(super) fn start(
         mut command: Command,
         durability: Durability,
         directory: Directory,
     ) -> Result<Arc<Self>, DevError> {
         EXIT_HOOK.call_once(|| {
-            // Without the hook the kernel still ends the server; only a temporary folder stays, to be swept.
+            // Without the hook the kernel still ends the server; only a temporary folder stays, to
+            // be swept.
             let _swept_later = os::at_exit(stop_all);
         });
         // A group of its own: Ctrl-C in the terminal is for us alone, who stop the server last.
@@ -124,7 +127,8 @@ impl Process {
         let watch = Arc::new(Watch::default());
         let (spawned, pid) = mpsc::channel();
         let for_thread = Arc::clone(&watch);
-        // The kernel ends the server with the thread that spawned it, and a runtime's threads may end early.
+        // The kernel ends the server with the thread that spawned it, and a runtime's threads may
+        // end early.
         thread::Builder::new()
             .name("postgres".to_owned())
             .spawn(move || match command.spawn() {
@@ -181,7 +185,8 @@ impl Process {
         };
         for (signal, patience) in STOP_LADDER {
             {
-                // Under the lock: the process is reaped under it too, so the id is still our server's.
+                // Under the lock: the process is reaped under it too, so the id is still our
+                // server's.
                 let state = self.watch.lock();
                 if state.phase == Phase::Ended {
                     break;
@@ -202,7 +207,8 @@ impl Process {
 
 /// Stops every server that is still running when the process exits.
 ///
-/// The runtime of the main thread is gone by now: nothing in here may log or use thread-local storage.
+/// The runtime of the main thread is gone by now: nothing in here may log or use thread-local
+/// storage.
 extern "C" fn stop_all() {
     let running: Vec<_> = locked(&RUNNING).iter().filter_map(Weak::upgrade).collect();
     for process in running {
@@ -221,7 +227,8 @@ fn supervise(mut child: Child, watch: &Arc<Watch>) {
     match reader {
         Some(Ok(reader)) => {
             os::wait_for_end(child.id());
-            // The log ends when the last of the server's processes does: from then on its files are not touched.
+            // The log ends when the last of the server's processes does: from then on its files are
+            // not touched.
             let _read = reader.join();
         }
         // Without a reader the server would block on its log: end it, and the start reports that.

@@ -1,8 +1,8 @@
 //! A fresh database for each test.
 //!
-//! With `DATABASE_URL` set, on that server: tests touch only the databases they create there, named `callq_test_...`,
-//! and drop them at their end (a killed test run leaves its own behind). Without it, on one private server per test
-//! process, which ends with the process.
+//! With `DATABASE_URL` set, on that server: tests touch only the databases they create there, named
+//! `callq_test_...`, and drop them at their end (a killed test run leaves its own behind). Without
+//! it, on one private server per test process, which ends with the process.
 
 use std::{env, future::Future, sync::OnceLock, thread};
 
@@ -35,7 +35,8 @@ impl Database {
         Self::with(super::migrate).await
     }
 
-    /// A fresh database, copied from the template that `migrate`, given its URL, made once per process.
+    /// A fresh database, copied from the template that `migrate`, given its URL, made once per
+    /// process.
     pub(crate) async fn with<F: Future<Output = ()>>(migrate: impl FnOnce(String) -> F) -> Self {
         let template = TEMPLATE.get_or_init(|| make_template(migrate)).await;
         Self::create(Some(template)).await
@@ -125,7 +126,8 @@ fn drop_template_at_exit() {
             drop_database(name);
         }
     }
-    // SAFETY: the function lives as long as the program and cannot unwind: what may panic is in a thread of its own.
+    // SAFETY: the function lives as long as the program and cannot unwind: what may panic is in a
+    // thread of its own.
     let rc = unsafe { libc::atexit(hook) };
     assert_eq!(rc, 0, "the exit hook is accepted");
 }

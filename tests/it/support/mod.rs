@@ -5,5 +5,6 @@ pub(crate) mod database;
 
 pub(crate) use database::Database;
 
-/// Brings the empty database at `url` to the newest schema. Called once per test process, on the template.
+/// Brings the empty database at `url` to the newest schema. Called once per test process, on the
+/// template.
 pub(crate) async fn migrate(_url: String) {}
