@@ -79,7 +79,7 @@ fn page(asked: AskedPage) -> Result<Page, Error> {
 async fn requests(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Response, Error> {
     let page = page(asked)?;
     let (records, next) =
-        desk.read(|ledger| page.of(ledger.requests().iter().skip(page.after).map(Arc::clone)));
+        desk.read(|ledger| page.of(ledger.requests().iter().skip(page.after).cloned()));
     Ok(listed(
         "requests",
         records.iter().map(|record| &**record).collect::<Vec<_>>(),
@@ -90,7 +90,7 @@ async fn requests(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Res
 async fn calls(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Response, Error> {
     let page = page(asked)?;
     let (calls, next) =
-        desk.read(|ledger| page.of(ledger.calls().iter().skip(page.after).map(Arc::clone)));
+        desk.read(|ledger| page.of(ledger.calls().iter().skip(page.after).cloned()));
     Ok(listed(
         "calls",
         calls.iter().map(|call| &**call).collect::<Vec<_>>(),

@@ -85,7 +85,6 @@ impl Desk {
             book.workbench
                 .work(&received, seq, monotonic_us, self.calls_per_second_limit)
         });
-        self.mirror_script(&book.script);
         let decided = decide(fault.as_ref(), worked, seq);
         let call = decided.call;
         let record = Arc::new(Record {

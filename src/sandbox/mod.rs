@@ -33,7 +33,7 @@
 //! | `GET /sandbox/duplicates` | `{"duplicates": [`[`Repeated`]`], "next_after"}` |
 //! | `GET /sandbox/calls` | `{"calls": [`[`Call`]`], "next_after"}` |
 //! | `GET /sandbox/stats` | [`Stats`] |
-//! | `GET /sandbox/faults` | `{"faults": [...]}`: each [`Fault`] that waits, its `id`, `times` left |
+//! | `GET /sandbox/faults` | `{"faults": [...]}`: [`Fault`]s with `id` and the `times` left |
 //! | `POST /sandbox/faults` | a [`Fault`]; 201 `{"id"}` |
 //! | `DELETE /sandbox/faults`, `DELETE /sandbox/faults/ID` | 204 |
 //! | `POST /sandbox/reset` | 204; ledger, calls, faults and throttles start anew |

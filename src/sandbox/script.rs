@@ -64,7 +64,7 @@ impl Script {
             .is_some()
     }
 
-    /// The fault for a request that was read, used up once.
+    /// The fault for a request that was read, used up once; never a close before reading.
     pub(super) fn take(&mut self, seen: &Seen, now_us: u64) -> Option<Fault> {
         let at = self.waiting.iter_mut().position(|waiting| {
             !waiting.closes_unread()

@@ -104,22 +104,31 @@ async fn no_page_shows_user_data_push_or_signature() {
 #[tokio::test]
 async fn requests_are_counted_per_room_and_per_room_and_random() {
     let bench = bench().await;
-    for (room, random) in [("a", "1"), ("a", "2"), ("b", "1"), ("a", "1"), ("a", "1")] {
+    for (room, random) in [
+        ("a", "1"),
+        ("a", "2"),
+        ("b", "1"),
+        ("a", "1"),
+        ("b", "1"),
+        ("a", "1"),
+    ] {
         let target = target_with(&[("random", Some(random))]);
         bench.send(&target, body_in(room).to_string()).await;
     }
-    assert_eq!(bench.page("rooms").await["rooms"], json!({"a": 4, "b": 1}));
+    assert_eq!(bench.page("rooms").await["rooms"], json!({"a": 4, "b": 2}));
     let duplicates = bench.page("duplicates").await["duplicates"].clone();
-    assert_eq!(
-        duplicates,
-        json!([{"room_id": "a", "random": 1, "count": 3}])
-    );
+    let expected = json!([
+        {"room_id": "a", "random": 1, "count": 3},
+        {"room_id": "b", "random": 1, "count": 2}
+    ]);
+    assert_eq!(duplicates, expected);
     let ledger = bench.sandbox.ledger();
     assert_eq!(ledger.room_requests("a"), 4);
     assert_eq!(ledger.room_requests("c"), 0);
     assert_eq!(ledger.pair_requests("a", 1), 3);
+    assert_eq!(ledger.pair_requests("a", 2), 1);
     assert_eq!(ledger.pair_requests("b", 2), 0);
-    assert_eq!(ledger.stats().duplicates, 2);
+    assert_eq!(ledger.stats().duplicates, 3);
 }
 
 #[tokio::test]
