@@ -1,4 +1,4 @@
-//! The few system calls that std does not wrap. The only unsafe code of the project.
+//! The few system calls that std does not wrap. The only unsafe code of the library.
 #![allow(
     unsafe_code,
     reason = "libc calls without pointers, or with pointers to locals; each is explained"
