@@ -62,6 +62,8 @@ through_psql() {
         sleep 0.1
     done
     local url="postgres:///postgres?host=$work/pg&user=callq&port=5432" file
+    # As `callq migrate` does before the first file.
+    psql -X -q -v ON_ERROR_STOP=1 -d "$url" -c 'CREATE SCHEMA callq'
     for file in migrations/*.sql; do
         psql -X -q -1 -v ON_ERROR_STOP=1 -d "$url" -f "$file"
     done

@@ -9,12 +9,20 @@
 //! Arrows point down only:
 //!
 //! ```text
-//! main -> cli -> { dev, worker, web, sandbox } -> { store, tencent } -> call
+//! main -> cli -> dev -> { worker, web, sandbox } -> { store, tencent } -> call
 //! ```
+//!
+//! `config` is the only reader of environment and files; only `cli` uses it.
 
 pub mod call;
 pub mod store;
 pub mod tencent;
-pub mod worker;
+
 pub mod sandbox;
+pub mod web;
+pub mod worker;
+
 pub mod dev;
+
+pub mod cli;
+pub mod config;

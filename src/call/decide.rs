@@ -327,7 +327,7 @@ mod tests {
         Tried {
             attempt: 1,
             seed: 7,
-            deadline_left: Some(Duration::from_secs(3600)),
+            deadline_left: Some(Duration::from_hours(1)),
         }
     }
 

@@ -1,5 +1,12 @@
-//! What a developer needs on a machine that has nothing set up: a private PostgreSQL server.
+//! Everything on one machine that has nothing set up: a private PostgreSQL, the sandbox in Tencent's
+//! place, and a worker between them.
 //!
-//! Nothing in here reads `DATABASE_URL`: a shell that holds the production URL stays harmless.
+//! Nothing in here reads `DATABASE_URL`, or any setting of a real app: a shell that holds the
+//! production's secrets stays harmless.
 
+mod demo;
 pub mod postgres;
+mod stack;
+
+pub use demo::{DemoError, demo};
+pub use stack::{DATABASE, Stack, StackError};

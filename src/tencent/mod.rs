@@ -19,4 +19,4 @@ pub use client::{
 pub use host::{Host, HostError, HostKind};
 pub use signed_content::{SignedContent, generate_user_sig};
 pub use usersig::{Credential, USER_SIG_LIFE_S, UserSigError, UserSigs};
-pub use verdict::{Verdict, classify, verdict};
+pub use verdict::{Verdict, classify, verdict, verdicts};

@@ -31,6 +31,11 @@ pub fn verdict(code: i64) -> Verdict {
     }
 }
 
+/// Every code of the table, in ascending order.
+pub fn verdicts() -> impl Iterator<Item = (i64, Verdict)> {
+    TABLE.iter().copied()
+}
+
 /// The class of an answer, as far as it can be told from the answer alone.
 ///
 /// A well-formed envelope decides, whatever the HTTP status. That some or all callees of an

@@ -57,7 +57,7 @@ impl App {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.accepted = Some(now);
         let due = seen
-            .noted_at
+            .noted
             .is_none_or(|at| now.duration_since(at) >= NOTE_EVERY);
         if due {
             seen.noted = Some(now);

@@ -202,6 +202,7 @@ impl Queue {
 
     fn done(&mut self, ctx: &Context, batch: Vec<Envelope>, recorded: &[Recorded]) {
         let mut written = 0;
+        let mut back_in_queue = false;
         for envelope in batch {
             let of = |r: &&Recorded| r.job_id == envelope.write_back.job_id;
             let Some(row) = recorded.iter().find(of) else {
@@ -216,10 +217,15 @@ impl Queue {
             }
             written += 1;
             report(ctx, &envelope.app, row);
+            back_in_queue |= row.state.as_deref() == Some("scheduled");
             drop(envelope.room);
         }
         ctx.metrics.recorded(written);
         ctx.wake.slot_freed();
+        if back_in_queue {
+            // The claim loop may sleep past the new due time, of which no notification tells it.
+            ctx.wake.news();
+        }
     }
 }
 

@@ -1,13 +1,8 @@
-//! The integration tests: one binary, one module for each part of the flow.
-#![allow(clippy::unwrap_used)]
-
-mod tencent_client;
-//! The integration tests: one binary, one module per verb.
-#![allow(clippy::unwrap_used)]
-
-mod sandbox;
-//! Everything that needs a real Postgres or a real process: one binary, so that it links once.
+//! The integration tests: one binary, so that it links once; one module for each part of the flow.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dev_postgres;
+mod sandbox;
 mod support;
+mod tencent_client;
 mod test_database;

@@ -7,4 +7,8 @@ pub(crate) use database::Database;
 
 /// Brings the empty database at `url` to the newest schema. Called once per test process, on the
 /// template.
-pub(crate) async fn migrate(_url: String) {}
+pub(crate) async fn migrate(url: String) {
+    callq::worker::migrate(&url)
+        .await
+        .expect("an empty database can be migrated");
+}

@@ -1,0 +1,82 @@
+//! `callq demo`
+
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::{Failure, logging};
+use crate::call::readable;
+use crate::dev;
+use crate::store::JobRow;
+
+/// Watch five calls go from INSERT to result; rings nobody, takes seconds, needs no set-up.
+///
+/// Starts a private PostgreSQL from the programs on this machine, a sandbox in Tencent's place and a
+/// worker, and leaves nothing behind. Never reads DATABASE_URL.
+#[derive(Debug, Args)]
+pub(super) struct Demo {}
+
+impl Demo {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        logging::init(logging::LogFormat::Text, "error")?;
+        let jobs = dev::demo(|line| println!("{line}")).await?;
+        println!("\n{}", table(&jobs));
+        println!(
+            "placed: Tencent (here, the sandbox) accepted the call and rings. Whether somebody answers, \
+             as busy-ed does not, is not read yet."
+        );
+        Ok(())
+    }
+}
+
+fn table(jobs: &[(&str, JobRow)]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "id",
+        "what",
+        "state",
+        "attempts",
+        "late by",
+        "call_id",
+        "callee: result code",
+    ]);
+    for (about, job) in jobs {
+        let late = job
+            .sent_at
+            .and_then(|sent| (sent - job.due_at).num_microseconds());
+        table.add_row([
+            job.id.to_string(),
+            (*about).to_owned(),
+            job.state.clone(),
+            job.attempt.to_string(),
+            late.map_or_else(String::new, milliseconds),
+            readable(job.call_id.as_deref().unwrap_or("")),
+            job.callee_results
+                .as_ref()
+                .map_or_else(String::new, callees),
+        ]);
+    }
+    table
+}
+
+#[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn milliseconds(us: i64) -> String {
+    format!("{:.1} ms", us as f64 / 1000.0)
+}
+
+/// `jack: 0, rose: 5`, each callee with its result code.
+pub(super) fn callees(results: &serde_json::Value) -> String {
+    let Some(items) = results.as_array() else {
+        return readable(&results.to_string());
+    };
+    let one = |item: &serde_json::Value| {
+        let callee = item["Callee_Account"].as_str().unwrap_or("?");
+        format!(
+            "{}: {}",
+            readable(callee),
+            readable(&item["ResultCode"].to_string())
+        )
+    };
+    items.iter().map(one).collect::<Vec<_>>().join(", ")
+}

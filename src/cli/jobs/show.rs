@@ -1,0 +1,223 @@
+//! `callq jobs show ID`
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use crate::call::readable;
+use crate::cli::Failure;
+use crate::cli::demo::callees;
+use crate::store::{AttemptRow, JobRow, Store};
+
+/// Everything about one job: every attempt, what holds it, the next step.
+///
+/// Times are UTC. user_data and offline_push are never shown, only whether they are there.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Show {
+    /// The job's id
+    id: i64,
+
+    /// One JSON object, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(in crate::cli) async fn run(self, store: &Store) -> Result<(), Failure> {
+        let Some(job) = store.job(self.id).await? else {
+            return Err(Failure::NoSuchThing(format!("there is no job {}", self.id)));
+        };
+        let attempts = store.attempts(self.id).await?;
+        if self.json {
+            println!("{}", json!({ "job": job, "attempts": attempts }));
+        } else {
+            println!("{}", facts(&job));
+            if attempts.is_empty() {
+                println!("No attempt yet.");
+            } else {
+                println!("{}", history(&attempts));
+            }
+            for line in next(&job) {
+                println!("{line}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn facts(job: &JobRow) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            table.add_row([name.to_owned(), value]);
+        }
+    };
+    let text = |t: &Option<String>| t.as_deref().map(readable);
+    row(
+        "job",
+        Some(format!("{} of app {}", job.id, readable(&job.app))),
+    );
+    row("state", Some(job.state.clone()));
+    row(
+        "reason",
+        job.reason.as_ref().map(|r| match &job.sentence {
+            Some(sentence) => format!("{r}: {sentence}"),
+            None => r.clone(),
+        }),
+    );
+    row("detail", text(&job.reason_detail));
+    row("robot_account", Some(readable(&job.robot_account)));
+    row("callees", Some(readable(&job.callees.join(", "))));
+    row("media_type", Some(job.media_type.clone()));
+    row("room_id", text(&job.room_id));
+    row("run_at", Some(time(job.run_at)));
+    row(
+        "due_at",
+        Some(time(job.due_at)).filter(|_| job.due_at != job.run_at),
+    );
+    row(
+        "expires_at",
+        Some(job.expires_at.map_or_else(|| "never".to_owned(), time)),
+    );
+    row("priority", Some(job.priority.to_string()));
+    row(
+        "attempts",
+        Some(format!(
+            "{}; {} of at most {} count",
+            job.attempt, job.attempts_used, job.max_attempts
+        )),
+    );
+    row("on_doubt", Some(job.on_doubt.clone()));
+    row("idempotency_key", text(&job.idempotency_key));
+    row(
+        "metadata",
+        Some(readable(&job.metadata.to_string())).filter(|m| m != "{}"),
+    );
+    let unseen: Vec<&str> = [
+        ("user_data", job.has_user_data),
+        ("offline_push", job.has_offline_push),
+    ]
+    .into_iter()
+    .filter_map(|(name, there)| there.then_some(name))
+    .collect();
+    row("not shown", Some(unseen.join(", ")));
+    row("cancel requested", job.cancel_requested_at.map(time));
+    row("call_id", text(&job.call_id));
+    row("callee results", job.callee_results.as_ref().map(callees));
+    row(
+        "error",
+        job.error_code.filter(|c| *c != 0).map(|code| {
+            format!(
+                "{code} {}",
+                readable(job.error_info.as_deref().unwrap_or(""))
+            )
+        }),
+    );
+    row("request_id", text(&job.request_id));
+    row("sent_at", job.sent_at.map(time));
+    row("placed_at", job.placed_at.map(time));
+    row("finished_at", job.finished_at.map(time));
+    row(
+        "inserted",
+        Some(format!(
+            "{} by {}",
+            time(job.created_at),
+            readable(&job.inserted_by)
+        )),
+    );
+    table
+}
+
+fn history(attempts: &[AttemptRow]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "#",
+        "state",
+        "claimed_at",
+        "late",
+        "class",
+        "answer",
+        "room",
+        "worker",
+    ]);
+    for attempt in attempts {
+        let answer = match attempt.error_code {
+            Some(0) => attempt
+                .call_id
+                .as_deref()
+                .map_or_else(|| "OK".to_owned(), readable),
+            Some(code) => format!(
+                "{code} {}",
+                attempt
+                    .meaning
+                    .clone()
+                    .unwrap_or_else(|| { readable(attempt.error_info.as_deref().unwrap_or("")) })
+            ),
+            None => readable(attempt.detail.as_deref().unwrap_or("")),
+        };
+        let class = attempt.class.clone().unwrap_or_default();
+        table.add_row([
+            attempt.attempt.to_string(),
+            attempt.state.clone(),
+            time(attempt.claimed_at),
+            attempt
+                .late_ms
+                .map_or_else(String::new, |ms| format!("{ms:.1} ms")),
+            if attempt.second_ring {
+                format!("{class}, a second ring")
+            } else {
+                class
+            },
+            answer,
+            readable(&attempt.room_id),
+            readable(&attempt.worker),
+        ]);
+    }
+    table
+}
+
+/// What holds the job and what comes next.
+fn next(job: &JobRow) -> Vec<String> {
+    let mut lines = Vec::new();
+    let open = matches!(job.state.as_str(), "scheduled" | "dialing" | "in_doubt");
+    if open && let Some(pause) = &job.app_pause {
+        lines.push(format!("The app is paused: {}.", readable(pause)));
+    }
+    let served = job
+        .app_served_at
+        .is_some_and(|at| Utc::now() - at < chrono::TimeDelta::minutes(1));
+    if open && !served {
+        lines.push(match job.app_served_at {
+            None => format!("No worker has ever served the app {}.", readable(&job.app)),
+            Some(at) => format!("No worker has served the app since {}.", time(at)),
+        });
+    }
+    match (job.state.as_str(), job.next_at) {
+        ("scheduled", Some(at)) => lines.push(format!("Next: a request at {}.", time(at))),
+        ("dialing", Some(at)) => {
+            lines.push(format!("Next: the reply, or in doubt at {}.", time(at)));
+        }
+        ("in_doubt", Some(at)) => {
+            lines.push(format!(
+                "Next: on_doubt = {} is applied at {}.",
+                job.on_doubt,
+                time(at)
+            ));
+        }
+        _ => {}
+    }
+    if let Some(step) = &job.next_step {
+        lines.push(format!("What to do: {step}"));
+    }
+    lines
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

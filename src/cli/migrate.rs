@@ -1,0 +1,30 @@
+//! `callq migrate`
+
+use clap::Args;
+
+use super::Failure;
+use crate::{config, worker};
+
+/// Bring the schema callq of the database at DATABASE_URL up to date.
+///
+/// Safe to run at any time and by several at once. Nothing outside the schema is touched.
+#[derive(Debug, Args)]
+pub(super) struct Migrate {}
+
+impl Migrate {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let url = config::database_url(&config::Process)?;
+        let migrated = worker::migrate(&url).await?;
+        match migrated.applied {
+            0 => println!(
+                "the schema callq is up to date ({} migrations)",
+                migrated.total
+            ),
+            n => println!(
+                "applied {n} of {} migrations to the schema callq",
+                migrated.total
+            ),
+        }
+        Ok(())
+    }
+}

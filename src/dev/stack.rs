@@ -1,0 +1,168 @@
+//! The private server, the sandbox and a worker, started and stopped together.
+
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::postgres::{DevError, PostgresServer, StartOptions};
+use crate::sandbox::{
+    SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
+};
+use crate::store::{Store, StoreError};
+use crate::tencent::{
+    ClientError, Credential, Host, HostError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient,
+    UserSigError, UserSigs,
+};
+use crate::worker::{self, Worker, WorkerApp, WorkerConfig, WorkerError};
+
+/// The database on the private server: the one that every server has.
+pub const DATABASE: &str = "postgres";
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    server: PostgresServer,
+    sandbox: Sandbox,
+    store: Store,
+    stop: CancellationToken,
+    working: JoinHandle<Result<(), WorkerError>>,
+}
+
+/// Why the stack did not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// The private server.
+    #[error(transparent)]
+    Postgres(#[from] DevError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sandbox.
+    #[error("could not start the sandbox: {0}")]
+    Sandbox(std::io::Error),
+    /// The worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The sandbox's own credentials were refused.
+    #[error("cannot make a client of the sandbox: {0}")]
+    Client(String),
+    /// A part ended by a panic or was aborted.
+    #[error("a part of the stack ended by itself: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl From<ClientError> for StackError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error.to_string())
+    }
+}
+
+impl From<HostError> for StackError {
+    fn from(error: HostError) -> Self {
+        Self::Client(error.to_string())
+    }
+}
+
+impl From<UserSigError> for StackError {
+    fn from(error: UserSigError) -> Self {
+        Self::Client(error.to_string())
+    }
+}
+
+impl Stack {
+    /// Starts everything and returns when the worker claims.
+    ///
+    /// # Errors
+    /// If a part does not start; what was started before it is stopped.
+    pub async fn start(options: StartOptions) -> Result<Self, StackError> {
+        let server = tokio::task::spawn_blocking(|| PostgresServer::start(options)).await??;
+        let url = server.url(DATABASE);
+        worker::migrate(&url).await?;
+        let store = Store::connect(&url, 2).await?;
+        let sandbox = Sandbox::start(SandboxConfig::default())
+            .await
+            .map_err(StackError::Sandbox)?;
+        let worker = Worker::start(WorkerConfig {
+            database_url: url,
+            apps: vec![WorkerApp {
+                name: "default".to_owned(),
+                client: sandbox_client(&sandbox.url())?,
+                calls_per_second: None,
+            }],
+            concurrency: WorkerConfig::CONCURRENCY,
+            poll_interval: WorkerConfig::POLL_INTERVAL,
+            lease: WorkerConfig::LEASE,
+        })
+        .await?;
+        let health = worker.health();
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(worker.run(stop.clone()));
+        let mut stack = Self {
+            server,
+            sandbox,
+            store,
+            stop,
+            working,
+        };
+        tokio::select! {
+            () = health.ready() => Ok(stack),
+            // It can only have failed: nobody told it to stop.
+            ended = &mut stack.working => {
+                ended??;
+                Err(StackError::Client("the worker stopped by itself".to_owned()))
+            }
+        }
+    }
+
+    /// The URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url(DATABASE)
+    }
+
+    /// A line for a shell that opens `psql` on it.
+    #[must_use]
+    pub fn psql_line(&self) -> String {
+        self.server.psql_line(DATABASE)
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Stops the worker, which finishes and records what is under way, then the rest.
+    ///
+    /// # Errors
+    /// If a part did not stop well; the others are stopped all the same.
+    pub async fn stop(self) -> Result<(), StackError> {
+        self.stop.cancel();
+        let worked = self.working.await;
+        self.store.close().await;
+        let served = self.sandbox.shutdown().await.map_err(StackError::Sandbox);
+        let stopped = tokio::task::spawn_blocking(|| self.server.stop()).await;
+        worked??;
+        served?;
+        stopped??;
+        Ok(())
+    }
+}
+
+/// A client of the sandbox's own app.
+fn sandbox_client(url: &str) -> Result<TencentClient, StackError> {
+    let sdk_app_id = u32::try_from(SANDBOX_SDK_APP_ID).unwrap_or(u32::MAX);
+    let key = Credential::SecretKey(SecretString::from(SANDBOX_SECRET_KEY));
+    Ok(TencentClient::new(Settings {
+        host: Host::new(url)?,
+        user_sigs: UserSigs::new(sdk_app_id, SANDBOX_ADMIN_ACCOUNT, key)?,
+        request_timeout: REQUEST_TIMEOUT_DEFAULT,
+        https_proxy: None,
+    })?)
+}
