@@ -252,7 +252,7 @@ CREATE UNLOGGED TABLE callq.pace (
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE callq.pace IS 'One token bucket per app, shared by all workers: a token is the right to send one request.';
 COMMENT ON COLUMN callq.pace.app IS 'The app.';
-COMMENT ON COLUMN callq.pace.tokens IS 'Tokens left at refilled_at; at most the burst of 20.';
+COMMENT ON COLUMN callq.pace.tokens IS 'Tokens left at refilled_at; at most callq.burst of the pace.';
 COMMENT ON COLUMN callq.pace.granted IS 'How many tokens the last grant gave.';
 COMMENT ON COLUMN callq.pace.asked IS 'How many it was asked for.';
 COMMENT ON COLUMN callq.pace.refilled_at IS 'When tokens was computed.';

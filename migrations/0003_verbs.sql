@@ -198,6 +198,13 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION callq.why_expired IS 'The reason of a job that expired while it was scheduled.';
 
+CREATE FUNCTION callq.burst(calls_per_second double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN calls_per_second <= 200 THEN greatest(1, least(20, 200 - calls_per_second))
+                ELSE calls_per_second / 9 END
+$$;
+COMMENT ON FUNCTION callq.burst IS 'The most tokens that an app''s bucket holds. With it no second sees more than Tencent''s 200 calls (201 at a pace of 200); a pace above 200 is for a sandbox.';
+
 CREATE FUNCTION callq.allow_producer(role_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -226,5 +233,5 @@ END $$;
 COMMENT ON FUNCTION callq.allow_report IS 'Lets a role read the report views and nothing else.';
 
 REVOKE EXECUTE ON FUNCTION callq.enqueue, callq.lock_job, callq.cancel, callq.retry, callq.resolve, callq.pause_app,
-    callq.resume_app, callq.pause_all, callq.resume_all, callq.why_expired, callq.allow_producer, callq.allow_report
+    callq.resume_app, callq.pause_all, callq.resume_all, callq.why_expired, callq.burst, callq.allow_producer, callq.allow_report
     FROM PUBLIC;

@@ -6,10 +6,6 @@ use chrono::{DateTime, Utc};
 
 use super::{Store, StoreError};
 
-/// The most tokens a bucket holds, and so the largest burst. 180 calls/s and a burst of 20 stay
-/// within Tencent's 200 calls/s in any second.
-pub const BURST: f64 = 20.0;
-
 /// Seconds until the first probe of a paused app; doubled by each probe, at most 300.
 const PROBE_INTERVAL_S: f64 = 60.0;
 
@@ -79,7 +75,6 @@ impl Store {
             &apps,
             &slots,
             &fingerprints,
-            BURST,
             &low0,
             &low1,
             &low2,
@@ -109,9 +104,9 @@ impl Store {
     /// If the database cannot answer; the tokens are then lost, which only slows the app.
     pub async fn return_tokens(&self, app: &str, tokens: usize) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE callq.pace SET tokens = least($2, tokens + $3) WHERE app = $1",
+            "UPDATE callq.pace AS p SET tokens = least(callq.burst(a.calls_per_second), p.tokens + $2)
+             FROM callq.apps AS a WHERE p.app = $1 AND a.app = $1",
             app,
-            BURST,
             f64::from(count(tokens)),
         )
         .execute(&self.pool)

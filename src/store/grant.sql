@@ -4,14 +4,14 @@
 -- the slots), takes as many tokens from the app's bucket as are needed and there, and says when
 -- to ask again. A paused app gets nothing, but for one probe when its time has come.
 --
--- Guarantees: over any span t no more than burst ($4) + t * calls_per_second tokens are given, by
+-- Guarantees: over any span t no more than callq.burst + t * calls_per_second tokens are given, by
 -- whatever number of workers; a bucket row lives in an UNLOGGED table, so the grant flushes no WAL.
 -- It is a statement of its own because inside the claim its row lock would serialise the workers on
 -- snapshots that are already old.
 --
--- Index: jobs_due, read from low0 .. low3 ($5 .. $8), the due times of the caller's last claim in
+-- Index: jobs_due, read from low0 .. low3 ($4 .. $7), the due times of the caller's last claim in
 -- each level, so that dead entries at the head of the index are not read again and again.
--- $3 is the fingerprint of the caller's credentials per app; $9 the seconds until the next probe.
+-- $3 is the fingerprint of the caller's credentials per app; $8 the seconds until the next probe.
 WITH asked AS (
     SELECT q.app, q.slots, q.low0, q.low1, q.low2, q.low3, a.calls_per_second,
            CASE WHEN s.paused_at IS NOT NULL THEN true
@@ -19,8 +19,8 @@ WITH asked AS (
                 ELSE a.probe_at IS NULL OR a.probe_at > now() END AS paused,
            (s.paused_at IS NULL AND a.paused_at IS NOT NULL AND a.probe_at <= now()
             AND a.pause_fingerprint = q.fingerprint) IS TRUE AS probing
-    FROM unnest($1::text[], $2::int[], $3::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-                $8::timestamptz[]) AS q(app, slots, fingerprint, low0, low1, low2, low3)
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
+                $7::timestamptz[]) AS q(app, slots, fingerprint, low0, low1, low2, low3)
     JOIN callq.apps AS a ON a.app = q.app
     CROSS JOIN callq.settings AS s
 ), wanted AS (
@@ -48,17 +48,18 @@ WITH asked AS (
     WHERE NOT q.paused
 ), probed AS (
     UPDATE callq.apps AS a
-    SET probe_at = now() + least(300, $9::float8 * 2 ^ least(a.probes, 8)) * interval '1 second', probes = a.probes + 1
+    SET probe_at = now() + least(300, $8::float8 * 2 ^ least(a.probes, 8)) * interval '1 second', probes = a.probes + 1
     FROM wanted AS w WHERE w.probing AND w.jobs > 0 AND a.app = w.app AND a.probe_at <= now()
 ), taken AS (
     INSERT INTO callq.pace AS p (app, tokens, granted, asked, refilled_at)
     SELECT w.app, 0, 1, w.jobs, clock_timestamp() FROM wanted AS w WHERE w.jobs > 0
     ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at) = (
         SELECT full_to - least(excluded.asked, floor(full_to)), least(excluded.asked, floor(full_to)), excluded.asked, at
-        FROM (SELECT greatest(clock_timestamp(), p.refilled_at) AS at) AS clock
+        FROM (SELECT greatest(clock_timestamp(), p.refilled_at) AS at, a.calls_per_second AS rate
+              FROM callq.apps AS a WHERE a.app = p.app) AS clock
         CROSS JOIN LATERAL (
-            SELECT least($4::float8, p.tokens + extract(epoch FROM at - p.refilled_at)::float8
-                * (SELECT a.calls_per_second FROM callq.apps AS a WHERE a.app = p.app)
+            SELECT least(callq.burst(rate), p.tokens + extract(epoch FROM at - p.refilled_at)::float8
+                * rate
                 * least(1, p.factor * 2 ^ least(30, extract(epoch FROM at - p.factor_at)::float8 / 15))) AS full_to
         ) AS bucket)
     RETURNING p.app, p.granted, p.tokens,

@@ -23,7 +23,7 @@ pub use codes::CodeRow;
 pub use connect::{Store, StoreError};
 pub use enqueue::NewJob;
 pub use gauge::Gauge;
-pub use grant::{Ask, BURST, Grant, LEVELS, Lows};
+pub use grant::{Ask, Grant, LEVELS, Lows};
 pub use listen::{Heard, Listener};
 pub use migrate::{Migrated, SCHEMA_VERSION, migrate};
 pub use record::{AttemptState, Recorded, WriteBack, Written};
