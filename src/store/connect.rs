@@ -51,7 +51,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the database refused the values it was given, so that the same statement can never
-    /// succeed: SQLSTATE class 22, data exception.
+    /// succeed: SQLSTATE class 22, data exception, or 23, integrity constraint.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {
         let Self::Statement {
@@ -61,7 +61,9 @@ impl StoreError {
         else {
             return false;
         };
-        error.code().is_some_and(|code| code.starts_with("22"))
+        error
+            .code()
+            .is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
     }
 
     /// For `map_err`: says what was being done.

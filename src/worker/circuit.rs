@@ -22,7 +22,16 @@ pub(super) struct Circuit {
 #[derive(Default)]
 struct State {
     failures: u32,
-    probe_at: Option<Instant>,
+    /// Set while the circuit is open.
+    open: Option<Open>,
+}
+
+struct Open {
+    probe_at: Instant,
+    /// How many probes have failed.
+    failed_probes: u32,
+    /// Whether a probe is under way.
+    probing: bool,
 }
 
 /// What may be claimed through a circuit.
@@ -39,38 +48,50 @@ pub(super) enum Passage {
 impl Circuit {
     /// What may be claimed now.
     pub(super) fn passage(&self, now: Instant) -> Passage {
-        match self.lock().probe_at {
+        match &self.lock().open {
             None => Passage::Free,
-            Some(at) if at <= now => Passage::Probe,
-            Some(at) => Passage::Shut(at),
+            Some(open) if open.probe_at <= now => Passage::Probe,
+            Some(open) => Passage::Shut(open.probe_at),
         }
     }
 
     /// A probe has been claimed: nothing further until it is answered or its wait is over.
     pub(super) fn probing(&self, now: Instant) {
-        let mut state = self.lock();
-        if state.probe_at.is_some() {
-            state.probe_at = Some(now + wait(state.failures));
+        if let Some(open) = &mut self.lock().open {
+            open.probing = true;
+            open.probe_at = now + wait(open.failed_probes);
         }
     }
 
-    /// The host could not be reached. True if this opened the circuit.
+    /// The host could not be reached. True if this opened the circuit. Requests that were under way
+    /// when it opened fail too; only a probe's failure makes the wait longer.
     pub(super) fn failed(&self, now: Instant) -> bool {
         let mut state = self.lock();
-        state.failures = state.failures.saturating_add(1);
+        if let Some(open) = &mut state.open {
+            if open.probing {
+                open.probing = false;
+                open.failed_probes = open.failed_probes.saturating_add(1);
+                open.probe_at = now + wait(open.failed_probes);
+            }
+            return false;
+        }
+        state.failures += 1;
         if state.failures < OPENS_AT {
             return false;
         }
-        let opened = state.probe_at.is_none();
-        state.probe_at = Some(now + wait(state.failures));
-        opened
+        state.open = Some(Open {
+            probe_at: now + wait(0),
+            failed_probes: 0,
+            probing: false,
+        });
+        true
     }
 
     /// The host was reached, whatever it said. True if this closed the circuit.
     pub(super) fn reached(&self) -> bool {
         let mut state = self.lock();
         state.failures = 0;
-        state.probe_at.take().is_some()
+        state.open.take().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -79,9 +100,8 @@ impl Circuit {
 }
 
 /// 1, 2, 4 ... 30 s.
-fn wait(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(OPENS_AT).min(16);
-    (FIRST_WAIT * (1 << doublings)).min(LONGEST_WAIT)
+fn wait(failed_probes: u32) -> Duration {
+    (FIRST_WAIT * (1 << failed_probes.min(16))).min(LONGEST_WAIT)
 }
 
 #[cfg(test)]
@@ -111,16 +131,29 @@ mod tests {
     #[test]
     fn probes_come_after_1_2_4_and_at_most_30_seconds() {
         let (circuit, now) = (Circuit::default(), Instant::now());
-        for _ in 0..4 {
+        for _ in 0..5 {
             circuit.failed(now);
         }
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            circuit.failed(now);
             assert_eq!(
                 circuit.passage(now),
                 Passage::Shut(now + Duration::from_secs(seconds))
             );
+            circuit.probing(now);
+            circuit.failed(now);
         }
+    }
+
+    #[test]
+    fn requests_that_were_under_way_when_it_opened_do_not_make_the_wait_longer() {
+        let (circuit, now) = (Circuit::default(), Instant::now());
+        for _ in 0..50 {
+            circuit.failed(now);
+        }
+        assert_eq!(
+            circuit.passage(now),
+            Passage::Shut(now + Duration::from_secs(1))
+        );
     }
 
     #[test]

@@ -104,14 +104,19 @@ impl Claimer {
             wake_at = wake_at.min(wake_for(grant, answered));
         }
 
-        let orders = self.share_out(&grants, free).await;
+        let orders = self.share_out(&asks, &grants, free).await;
         if orders.is_empty() {
             return Next::SleepUntil(wake_at);
         }
         let found = self.claim(&orders, &grants).await;
         // A claim that found nothing although jobs are due met rows that somebody else has locked;
         // trying again at once would spin. What it did find may have more behind it.
-        let more = grants.iter().zip(&asks).any(|(g, a)| g.due >= a.slots);
+        let slots = |app: &str| {
+            asks.iter()
+                .find(|a| a.app == app)
+                .map_or(usize::MAX, |a| a.slots)
+        };
+        let more = grants.iter().any(|grant| grant.due >= slots(&grant.app));
         if found > 0 && more {
             Next::Again
         } else {
@@ -141,28 +146,28 @@ impl Claimer {
                 lows: self.lows.get(&app.name).copied().unwrap_or_default(),
             });
         }
-        // Grants come back in an order of their own; both are compared by position.
-        asks.sort_by(|a, b| a.app.cmp(&b.app));
         (asks, shut_until)
     }
 
-    /// Turns grants into orders that fit the free slots; what does not fit is given back.
-    async fn share_out(&self, grants: &[Grant], free: usize) -> Vec<ClaimOrder> {
+    /// Turns grants into orders that fit the free slots, in the order of the questions; what does not
+    /// fit is given back.
+    async fn share_out(&self, asks: &[Ask], grants: &[Grant], free: usize) -> Vec<ClaimOrder> {
         let mut left = free;
         let mut orders = Vec::new();
-        let turn = self.turn.min(grants.len().saturating_sub(1));
-        for grant in grants[turn..].iter().chain(&grants[..turn]) {
+        for ask in asks {
+            let Some(grant) = grants.iter().find(|grant| grant.app == ask.app) else {
+                continue;
+            };
             let granted = grant.granted.min(left);
             left -= granted;
             self.ctx
-                .give_tokens_back(&grant.app, grant.granted - granted)
+                .give_tokens_back(&ask.app, grant.granted - granted)
                 .await;
             if granted > 0 {
-                let lows = self.lows.get(&grant.app).copied().unwrap_or_default();
                 orders.push(ClaimOrder {
-                    app: grant.app.clone(),
+                    app: ask.app.clone(),
                     granted,
-                    lows,
+                    lows: ask.lows,
                 });
             }
         }

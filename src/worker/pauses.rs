@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::context::Context;
-use crate::store::PauseState;
+use crate::store::{PauseState, StoreError};
 
 /// How often the pauses are read when no notification tells of them: a pause is in force within a
 /// second, the time to read it included.
@@ -50,17 +50,21 @@ impl Pauses {
     }
 }
 
-/// Reads the pauses until the context is stopped and its last request is sent.
+/// Reads the pauses once; to be done before anything is claimed.
+pub(super) async fn read(ctx: &Context) -> Result<(), StoreError> {
+    let state = ctx.store.pauses().await?;
+    if ctx.pauses.set(state.clone()) {
+        tell(&state);
+        ctx.wake.news();
+    }
+    Ok(())
+}
+
+/// Reads the pauses until the context is stopped.
 pub(super) async fn run(ctx: Arc<Context>) {
     loop {
-        match ctx.store.pauses().await {
-            Ok(state) => {
-                if ctx.pauses.set(state.clone()) {
-                    tell(&state);
-                    ctx.wake.news();
-                }
-            }
-            Err(error) => ctx.health.failed(&error),
+        if let Err(error) = read(&ctx).await {
+            ctx.health.failed(&error);
         }
         tokio::select! {
             () = tokio::time::sleep(REFRESH_EVERY) => {}

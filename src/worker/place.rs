@@ -60,6 +60,7 @@ pub(super) async fn place(ctx: Arc<Context>, order: Order) {
     ctx.recorder.hand_over(Envelope {
         write_back,
         app: app.name.clone(),
+        stripped: false,
         room,
     });
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use crate::store::{Recorded, WriteBack, Written};
+use crate::store::{Recorded, StoreError, WriteBack, Written};
 
 /// The most results of one statement.
 const BATCH_MAX: usize = 200;
@@ -31,6 +31,8 @@ const AWAY_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Envelope {
     pub write_back: WriteBack,
     pub app: String,
+    /// Whether the texts from outside have been dropped because the database refuses them.
+    pub stripped: bool,
     /// Held until the result is written: it bounds how many can be unwritten.
     pub room: OwnedSemaphorePermit,
 }
@@ -70,9 +72,12 @@ pub(super) async fn run(
     let mut queue = Queue::default();
     let mut away = Duration::ZERO;
     let mut give_up_at: Option<Instant> = None;
-    loop {
-        if !queue.wait(&mut results, &no_more).await {
-            return 0;
+    while queue.wait(&mut results, &no_more).await {
+        if no_more.is_cancelled() {
+            let at = *give_up_at.get_or_insert_with(|| Instant::now() + patience);
+            if Instant::now() >= at {
+                return queue.len() + results.len();
+            }
         }
         let batch = queue.next_batch();
         if batch.is_empty() {
@@ -96,17 +101,12 @@ pub(super) async fn run(
                     );
                 }
                 queue.put_back(batch);
-                if no_more.is_cancelled() {
-                    let at = *give_up_at.get_or_insert_with(|| Instant::now() + patience);
-                    if Instant::now() >= at {
-                        return queue.len() + results.len();
-                    }
-                }
                 away = (away * 2).clamp(Duration::from_millis(50), AWAY_MAX);
                 tokio::time::sleep(away).await;
             }
         }
     }
+    0
 }
 
 /// What waits to be written.
@@ -188,16 +188,29 @@ impl Queue {
     }
 
     /// The database refused the values of a batch: one of them, which is found by trying each alone.
-    /// One that is alone already is written without the texts that came from outside.
-    fn isolate(&mut self, mut batch: Vec<Envelope>, error: &crate::store::StoreError) {
+    /// One that is alone already is written without the texts that came from outside; one that is
+    /// refused even so is kept and tried again like a locked one, so that it delays no other.
+    fn isolate(&mut self, mut batch: Vec<Envelope>, error: &StoreError) {
         if let [one] = batch.as_mut_slice() {
             tracing::error!(
-                job.id = one.write_back.job_id, %error,
-                "the database refuses the reply's texts; the result is written without them"
+                job.id = one.write_back.job_id, %error, without_texts = one.stripped,
+                "the database refuses the result; it is tried again without the reply's texts"
             );
+            if one.stripped {
+                self.wait_for_lock(batch);
+                return;
+            }
             one.write_back.strip_texts();
+            one.stripped = true;
         }
         self.alone.extend(batch);
+    }
+
+    /// Keeps results aside for a while.
+    fn wait_for_lock(&mut self, envelopes: Vec<Envelope>) {
+        self.locked.extend(envelopes);
+        self.locked_until
+            .get_or_insert_with(|| Instant::now() + LOCKED_AGAIN);
     }
 
     fn done(&mut self, ctx: &Context, batch: Vec<Envelope>, recorded: &[Recorded]) {
@@ -210,9 +223,7 @@ impl Queue {
                 continue;
             };
             if row.written == Written::Locked {
-                self.locked.push(envelope);
-                self.locked_until
-                    .get_or_insert_with(|| Instant::now() + LOCKED_AGAIN);
+                self.wait_for_lock(vec![envelope]);
                 continue;
             }
             written += 1;

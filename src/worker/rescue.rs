@@ -9,6 +9,10 @@ use crate::store::{StoreError, Walk};
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How many steps of the walk over due jobs one round takes at most: a waiting backlog of 100,000 is
+/// walked in 20 s.
+const STEPS: usize = 10;
+
 /// Rescues until the context is stopped.
 pub(super) async fn run(ctx: Arc<Context>) {
     let mut walk = Walk::default();
@@ -43,10 +47,18 @@ async fn round(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
             ctx.wake.news();
         }
     }
-    let (ended, next) = ctx.store.expire(walk).await?;
-    if ended > 0 {
-        tracing::warn!(jobs = ended, "the deadline of waiting jobs has passed");
+    let mut expired = 0;
+    for _ in 0..STEPS {
+        let (ended, next) = ctx.store.expire(walk).await?;
+        expired += ended;
+        let at_the_end = next.is_none();
+        *walk = next.unwrap_or_default();
+        if at_the_end {
+            break;
+        }
     }
-    *walk = next.unwrap_or_default();
+    if expired > 0 {
+        tracing::warn!(jobs = expired, "the deadline of waiting jobs has passed");
+    }
     Ok(())
 }

@@ -67,6 +67,8 @@ impl Worker {
             poll_interval: config.poll_interval,
         };
         let ctx = Context::new(store, config.database_url, name(), apps, &limits, recorder);
+        // Known before the first claim, so that nothing is sent into a pause.
+        pauses::read(&ctx).await?;
         Ok(Self {
             ctx: Arc::new(ctx),
             results,
@@ -118,9 +120,8 @@ impl Worker {
         let no_more = CancellationToken::new();
         let recorder = record::run(Arc::clone(&ctx), results, no_more.clone(), LAST_RESULTS);
         let recording = tokio::spawn(recorder);
-        // Known before the first claim, so that nothing is sent into a pause.
-        let pausing = tokio::spawn(pauses::run(Arc::clone(&ctx)));
         let duties = TaskTracker::new();
+        duties.spawn(pauses::run(Arc::clone(&ctx)));
         duties.spawn(listen::run(Arc::clone(&ctx)));
         duties.spawn(serve::run(Arc::clone(&ctx)));
         duties.spawn(rescue::run(Arc::clone(&ctx)));
@@ -135,7 +136,6 @@ impl Worker {
         ctx.tasks.wait().await;
         no_more.cancel();
         let unwritten = recording.await.unwrap_or(usize::MAX);
-        pausing.abort();
         ctx.store.close().await;
         if unwritten > 0 {
             return Err(WorkerError::Unrecorded(unwritten));

@@ -1,7 +1,10 @@
 //! The integration tests: one binary, so that it links once; one module for each part of the flow.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod claim;
 mod dev_postgres;
+mod record;
+mod rescue;
 mod sandbox;
 mod support;
 mod tencent_client;

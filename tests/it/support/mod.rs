@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod database;
+pub(crate) mod rig;
 
 pub(crate) use database::Database;
 

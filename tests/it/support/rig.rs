@@ -1,0 +1,235 @@
+//! A database, a sandbox and workers between them: the whole path, on real parts.
+
+use std::time::Duration;
+
+use callq::sandbox::{
+    SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
+};
+use callq::tencent::{Credential, Host, Settings, TencentClient, UserSigs};
+use callq::worker::{Worker, WorkerApp, WorkerConfig, WorkerError};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::Database;
+
+/// What takes longer than this has not happened. Far above what a slow machine needs.
+pub(crate) const SURELY: Duration = Duration::from_secs(30);
+
+/// A database and a sandbox.
+pub(crate) struct Rig {
+    pub(crate) db: Database,
+    pub(crate) sandbox: Sandbox,
+}
+
+/// What a test looks at in a job.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Job {
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) attempt: i32,
+    pub(crate) attempts_used: i32,
+    pub(crate) call_id: Option<String>,
+    pub(crate) error_code: Option<i64>,
+    pub(crate) callee_results: Option<serde_json::Value>,
+    pub(crate) waits_s: f64,
+}
+
+/// A worker that runs in this process.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    working: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    /// Stops it gracefully.
+    pub(crate) async fn stop(self) -> Result<(), WorkerError> {
+        self.stop.cancel();
+        timeout(SURELY, self.working)
+            .await
+            .expect("a worker stops in time")
+            .expect("no panic")
+    }
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        // Its own limit is off: what keeps the pace in these tests is callq.
+        Self::with_limit(0).await
+    }
+
+    /// With a sandbox that answers 60007 above so many calls per second.
+    pub(crate) async fn with_limit(calls_per_second_limit: u32) -> Self {
+        let db = Database::new().await;
+        // Every change of a job is told, so that a test can wait for one.
+        sqlx::raw_sql(
+            "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM pg_notify('changes', NEW.id::text); RETURN NULL; END $$;
+             CREATE TRIGGER tell AFTER UPDATE ON callq.jobs FOR EACH ROW EXECUTE FUNCTION tell()",
+        )
+        .execute(db.pool())
+        .await
+        .unwrap();
+        let config = SandboxConfig {
+            calls_per_second_limit,
+            ..SandboxConfig::default()
+        };
+        Self {
+            db,
+            sandbox: Sandbox::start(config).await.unwrap(),
+        }
+    }
+
+    /// A worker's settings: the defaults, with a pace that no test reaches by itself.
+    pub(crate) fn config(&self) -> WorkerConfig {
+        self.config_for(&self.sandbox.url())
+    }
+
+    /// The same for another host.
+    pub(crate) fn config_for(&self, host: &str) -> WorkerConfig {
+        WorkerConfig {
+            database_url: self.db.url().to_owned(),
+            apps: vec![WorkerApp {
+                name: "default".to_owned(),
+                client: client(host, SANDBOX_SECRET_KEY, Duration::from_secs(8)),
+                calls_per_second: Some(5000.0),
+            }],
+            concurrency: WorkerConfig::CONCURRENCY,
+            poll_interval: WorkerConfig::POLL_INTERVAL,
+            lease: WorkerConfig::LEASE,
+        }
+    }
+
+    /// Starts a worker with the usual settings; it claims when this returns.
+    pub(crate) async fn worker(&self) -> Running {
+        self.worker_with(self.config()).await
+    }
+
+    pub(crate) async fn worker_with(&self, config: WorkerConfig) -> Running {
+        let worker = Worker::start(config).await.unwrap();
+        let health = worker.health();
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(worker.run(stop.clone()));
+        timeout(SURELY, health.ready())
+            .await
+            .expect("the worker claims");
+        Running { stop, working }
+    }
+
+    /// Runs SQL that is written in a test.
+    pub(crate) async fn sql(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(self.db.pool())
+            .await
+            .unwrap();
+    }
+
+    /// One value from SQL that is written in a test.
+    pub(crate) async fn value<T>(&self, sql: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+            .fetch_one(self.db.pool())
+            .await
+            .unwrap()
+    }
+
+    /// Inserts a job to one callee, with further columns as `name => value` SQL, and returns its id.
+    pub(crate) async fn insert(&self, callee: &str, columns: &[(&str, &str)]) -> i64 {
+        let names: String = columns
+            .iter()
+            .map(|(name, _)| format!(", {name}"))
+            .collect();
+        let values: String = columns
+            .iter()
+            .map(|(_, value)| format!(", {value}"))
+            .collect();
+        self.value(&format!(
+            "INSERT INTO callq.jobs (robot_account, callees{names})
+             VALUES ('robot', '{{{callee}}}'{values}) RETURNING id"
+        ))
+        .await
+    }
+
+    /// The job as it is now.
+    pub(crate) async fn job(&self, id: i64) -> Job {
+        sqlx::query_as(
+            "SELECT state::text, reason, attempt, attempts_used, call_id, error_code, callee_results,
+                 extract(epoch FROM coalesce(lease_until, due_at) - now())::float8 AS waits_s
+             FROM callq.jobs WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_one(self.db.pool())
+        .await
+        .unwrap()
+    }
+
+    /// Waits until the job is as `wanted`.
+    pub(crate) async fn until(&self, id: i64, wanted: impl Fn(&Job) -> bool) -> Job {
+        let mut changes = PgListener::connect(self.db.url()).await.unwrap();
+        changes.listen("changes").await.unwrap();
+        let waiting = async {
+            loop {
+                let job = self.job(id).await;
+                if wanted(&job) {
+                    return job;
+                }
+                changes.recv().await.unwrap();
+            }
+        };
+        match timeout(SURELY, waiting).await {
+            Ok(job) => job,
+            Err(_) => panic!("waited in vain; the job is {:?}", self.job(id).await),
+        }
+    }
+
+    /// Waits until the job is in this state.
+    pub(crate) async fn until_state(&self, id: i64, state: &str) -> Job {
+        self.until(id, |job| job.state == state).await
+    }
+
+    /// Waits until the sandbox has read so many requests.
+    pub(crate) async fn until_requests(&self, requests: usize) {
+        self.sandbox
+            .wait_for(SURELY, |l| l.requests().len() >= requests)
+            .await
+            .unwrap();
+    }
+
+    /// Holds the ledger against `callq.attempts`: for every attempt at most one request, and for
+    /// every request an attempt of the same room and random.
+    pub(crate) async fn audit(&self) {
+        let ledger = self.sandbox.ledger();
+        let repeated: Vec<_> = ledger.repeated().collect();
+        assert!(repeated.is_empty(), "requests came twice: {repeated:?}");
+        let attempts: Vec<(String, i64)> =
+            sqlx::query_as("SELECT room_id, random FROM callq.attempts WHERE state <> 'not_sent'")
+                .fetch_all(self.db.pool())
+                .await
+                .unwrap();
+        for request in ledger.requests() {
+            let room = request.room_id.clone().unwrap();
+            let random = i64::from(request.random.unwrap());
+            assert!(
+                attempts.contains(&(room.clone(), random)),
+                "a request for room {room} left without an attempt"
+            );
+        }
+    }
+}
+
+/// A client of a sandbox's default app.
+pub(crate) fn client(host: &str, key: &str, request_timeout: Duration) -> TencentClient {
+    let credential = Credential::SecretKey(key.to_owned().into());
+    let sdk_app_id = u32::try_from(SANDBOX_SDK_APP_ID).unwrap();
+    TencentClient::new(Settings {
+        host: Host::new(host).unwrap(),
+        user_sigs: UserSigs::new(sdk_app_id, SANDBOX_ADMIN_ACCOUNT, credential).unwrap(),
+        request_timeout,
+        https_proxy: None,
+    })
+    .unwrap()
+}
