@@ -57,7 +57,7 @@ through_psql() {
         -c listen_addresses= -c fsync=off) >"$work/log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
-        grep -q 'ready to accept connections' "$work/log" && break
+        grep -qs 'ready to accept connections' "$work/log" && break
         kill -0 "$server" 2>/dev/null || die "$(cat "$work/log")"
         sleep 0.1
     done

@@ -47,6 +47,17 @@ pub struct Policy {
     pub on_doubt: OnDoubt,
     /// How long the phone rings.
     pub ring_timeout: Duration,
+    /// What a result code other than 0 says of its callee.
+    pub refused_callees: RefusedCallees,
+}
+
+/// What the user takes a result code other than 0 for. Tencent documents no meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedCallees {
+    /// Nothing is known of that callee.
+    LeaveAlone,
+    /// It proves that nobody was rung: a follow-up job rings that callee again.
+    RingAgain,
 }
 
 /// The attempt that was answered.
@@ -117,7 +128,8 @@ pub struct Transition {
     /// What exactly happened, where no reply tells it.
     pub detail: Option<String>,
     /// Scheduled: how long until it is due (`None`: its due time stays as it is). In doubt: how long
-    /// until the job's policy is applied.
+    /// until the job's policy is applied. Placed or failed after an acceptance: how long until the
+    /// follow-up job for the refused callees is due (`None`: there is none).
     pub delay: Option<Duration>,
     counted: Counted,
 }
@@ -182,7 +194,7 @@ pub fn decide(
         Answer::NotSent { detail, .. } | Answer::Unknown { detail, .. } => Some(detail.clone()),
     };
     let verdict = match class {
-        Class::Accepted => accepted(answer),
+        Class::Accepted => accepted(policy, tried, answer),
         Class::InDoubt => in_doubt(policy, answer),
         Class::Cannot => Transition::to(NextState::Failed, Reason::Refused),
         Class::Throttled => again(tried, Reason::Throttled, Reason::ExpiredThrottled),
@@ -203,16 +215,26 @@ pub fn decide(
     Transition { detail, ..verdict }
 }
 
-fn accepted(answer: &Answer) -> Transition {
+fn accepted(policy: &Policy, tried: &Tried, answer: &Answer) -> Transition {
     let callees = match answer {
         Answer::Reply(reply) => reply.callees.as_slice(),
         _ => &[],
     };
-    let refused = |code: Option<i64>| code.is_some_and(|c| c != 0);
-    if !callees.is_empty() && callees.iter().all(|c| refused(c.result_code)) {
-        return Transition::to(NextState::Failed, Reason::CalleesRefused);
+    let refused = callees
+        .iter()
+        .filter(|c| c.result_code.is_some_and(|code| code != 0))
+        .count();
+    let verdict = if refused > 0 && refused == callees.len() {
+        Transition::to(NextState::Failed, Reason::CalleesRefused)
+    } else {
+        Transition::to(NextState::Placed, Reason::Accepted)
+    };
+    let again = refused > 0 && policy.refused_callees == RefusedCallees::RingAgain;
+    let wait = || delay(&BackoffPolicy::default(), tried.attempt, tried.seed);
+    Transition {
+        delay: again.then(wait),
+        ..verdict
     }
-    Transition::to(NextState::Placed, Reason::Accepted)
 }
 
 fn in_doubt(policy: &Policy, answer: &Answer) -> Transition {
@@ -320,6 +342,7 @@ mod tests {
             max_attempts: 5,
             on_doubt: OnDoubt::Reconcile,
             ring_timeout: Duration::from_secs(45),
+            refused_callees: RefusedCallees::LeaveAlone,
         }
     }
 
@@ -360,6 +383,35 @@ mod tests {
         let verdict = verdict(Class::Accepted, &reply(&[Some(5), Some(-1)]));
         assert_eq!(verdict.next, NextState::Failed);
         assert_eq!(verdict.reason, Reason::CalleesRefused);
+    }
+
+    #[test]
+    fn refused_callees_are_rung_again_only_if_the_user_says_so() {
+        let again = Policy {
+            refused_callees: RefusedCallees::RingAgain,
+            ..policy()
+        };
+        for codes in [&[Some(0), Some(5)][..], &[Some(5)]] {
+            let mixed = reply(codes);
+            assert_eq!(verdict(Class::Accepted, &mixed).delay, None);
+            let verdict = decide(
+                &again,
+                &tried(),
+                Class::Accepted,
+                &mixed,
+                AppHealth::Unproven,
+            );
+            assert!(verdict.delay.is_some());
+        }
+        let good = reply(&[Some(0)]);
+        let verdict = decide(
+            &again,
+            &tried(),
+            Class::Accepted,
+            &good,
+            AppHealth::Unproven,
+        );
+        assert_eq!(verdict.delay, None);
     }
 
     #[test]

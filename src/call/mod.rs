@@ -23,7 +23,8 @@ pub use answer::{Answer, CalleeResult, Reply};
 pub use backoff::{BackoffPolicy, delay};
 pub use class::{Class, Family};
 pub use decide::{
-    AppHealth, DOUBT_ENDS_AFTER, NextState, OnDoubt, Policy, Transition, Tried, decide,
+    AppHealth, DOUBT_ENDS_AFTER, NextState, OnDoubt, Policy, RefusedCallees, Transition, Tried,
+    decide,
 };
 pub use invalid::InvalidField;
 pub use media::MediaType;

@@ -9,6 +9,7 @@
 --                                                            not rung again
 --   a newer attempt exists                   accepted        unchanged; attempts.second_ring is set
 --
+-- Callees that were refused are rung again by a follow-up job, if retry_callees says so.
 -- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
 --
 -- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job that
@@ -78,7 +79,28 @@ WITH result AS (
     JOIN filed AS f ON f.job_id = r.job_id
     WHERE j.id = r.job_id AND r.newest = r.attempt
       AND (NOT r.ended OR (r.next_state = 'placed' AND j.state NOT IN ('placed', 'completed')))
-    RETURNING j.id, j.state, j.reason
+    RETURNING j.*, r.delay_s, f.callee_results AS answered
+), followed AS (
+    -- retry_callees: whoever got another result code than 0 is rung again by a job of its own, under
+    -- the deadline of the first. UNIQUE (root_id, ring_no): no result makes two.
+    INSERT INTO callq.jobs (app, robot_account, callees, media_type, room_id, room_id_type, ring_timeout_ms, user_data,
+        offline_push, run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, root_id, ring_no)
+    SELECT m.app, m.robot_account, refused.callees, m.media_type, m.room_id, m.room_id_type, m.ring_timeout_ms, m.user_data,
+        m.offline_push, now() + m.delay_s * interval '1 second', m.expires_at, m.priority, m.max_attempts, m.on_doubt,
+        true, m.metadata, coalesce(m.root_id, m.id), m.ring_no + 1
+    FROM moved AS m
+    CROSS JOIN LATERAL (
+        SELECT array_agg(c.callee ORDER BY c.place) AS callees
+        FROM unnest(m.callees) WITH ORDINALITY AS c(callee, place)
+        WHERE EXISTS (
+            SELECT FROM jsonb_array_elements(CASE jsonb_typeof(m.answered) WHEN 'array' THEN m.answered ELSE '[]' END) AS a(item)
+            WHERE a.item ->> 'Callee_Account' = c.callee AND a.item ->> 'ResultCode' ~ '^-?[0-9]+$'
+              AND a.item ->> 'ResultCode' !~ '^-?0+$')
+    ) AS refused
+    WHERE m.retry_callees AND m.state IN ('placed', 'failed') AND m.delay_s IS NOT NULL AND refused.callees IS NOT NULL
+      AND m.cancel_requested_at IS NULL AND m.ring_no < m.max_attempts
+      AND now() + m.delay_s * interval '1 second' < m.expires_at
+    ON CONFLICT (root_id, ring_no) WHERE root_id IS NOT NULL DO NOTHING
 )
 SELECT r.job_id AS "job_id!", r.attempt AS "attempt!", d.job_id IS NOT NULL AS "written!", f.job_id IS NOT NULL AS "filed!",
        coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason

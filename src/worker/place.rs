@@ -14,8 +14,8 @@ use super::context::Context;
 use super::record::Envelope;
 use super::tell;
 use crate::call::{
-    Answer, AppHealth, Class, Family, OnDoubt, Policy, Reason, StartCall, StartCallFields,
-    Transition, Tried, decide,
+    Answer, AppHealth, Class, Family, OnDoubt, Policy, Reason, RefusedCallees, StartCall,
+    StartCallFields, Transition, Tried, decide,
 };
 use crate::store::{AttemptState, Claimed, WriteBack};
 use crate::tencent;
@@ -91,6 +91,11 @@ fn ready(
         max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
         on_doubt,
         ring_timeout: Duration::from_millis(u64::from(call.ring_timeout_ms())),
+        refused_callees: if job.retry_callees {
+            RefusedCallees::RingAgain
+        } else {
+            RefusedCallees::LeaveAlone
+        },
     };
     if !probing && ctx.pauses.hold(&app.name, &app.fingerprint) {
         return Err(Transition::give_back(

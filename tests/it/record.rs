@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use callq::call::{Answer, AppHealth, OnDoubt, Reply};
-use callq::call::{CalleeResult, Class, Policy, Tried, decide};
+use callq::call::{
+    Answer, AppHealth, CalleeResult, Class, OnDoubt, Policy, RefusedCallees, Reply, Tried, decide,
+};
 use callq::sandbox::{Fault, FaultKind};
 use callq::store::{AttemptState, ClaimOrder, Claimed, Lows, Store, WriteBack, Written};
 use uuid::Uuid;
@@ -41,6 +42,43 @@ async fn a_call_that_every_callee_refused_ends_failed() {
     let job = rig.until_state(id, "failed").await;
     assert_eq!(job.reason.as_deref(), Some("callees_refused"));
     worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn refused_callees_are_rung_again_by_follow_ups_until_the_attempts_are_spent() {
+    let rig = Rig::new().await;
+    let worker = rig.worker().await;
+    let columns = [
+        ("retry_callees", "true"),
+        ("max_attempts", "2"),
+        ("user_data", "'for you'"),
+    ];
+    let root = rig.insert("jack,badcode-5-rose", &columns).await;
+    rig.until_state(root, "placed").await;
+    let follow_up: i64 = rig
+        .value("SELECT id FROM callq.jobs WHERE root_id IS NOT NULL AND ring_no = 2")
+        .await;
+    let job = rig.until_state(follow_up, "failed").await;
+    assert_eq!(job.reason.as_deref(), Some("callees_refused"));
+    worker.stop().await.unwrap();
+    let callees: Vec<String> = rig
+        .value(&format!(
+            "SELECT callees FROM callq.jobs WHERE id = {follow_up}"
+        ))
+        .await;
+    assert_eq!(callees, ["badcode-5-rose"], "jack is not rung twice");
+    let same: bool = rig
+        .value(
+            "SELECT count(*) = 2 AND count(DISTINCT (user_data, expires_at, app)) = 1
+                 AND bool_and(coalesce(root_id, id) = (SELECT min(id) FROM callq.jobs))
+             FROM callq.jobs",
+        )
+        .await;
+    assert!(
+        same,
+        "one follow-up, of this root, with its deadline; none after the attempts are spent"
+    );
+    assert_eq!(rig.sandbox.ledger().requests().len(), 2);
 }
 
 #[tokio::test]
@@ -325,6 +363,7 @@ fn reply(job: &Claimed, claim_token: Uuid, code: i64, class: Class) -> WriteBack
         max_attempts: 5,
         on_doubt: OnDoubt::Reconcile,
         ring_timeout: Duration::from_secs(45),
+        refused_callees: RefusedCallees::LeaveAlone,
     };
     let tried = Tried {
         attempt: 1,
