@@ -18,22 +18,23 @@ COMMENT ON TYPE callq.attempt_state IS
 
 CREATE TABLE callq.jobs (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    -- What a user gives. media_type and on_doubt are text, not enums: a wrong value of an enum is
-    -- refused before any trigger runs, with a message that does not say what is allowed.
+    -- What a user gives. media_type and on_doubt are text, not enums, and no number is a smallint: a
+    -- value that its type cannot hold is refused before any trigger runs, with a message that names
+    -- neither the column nor what is allowed.
     app                 text        NOT NULL DEFAULT 'default',
     robot_account       text        NOT NULL,
     callees             text[]      NOT NULL,
     media_type          text        NOT NULL DEFAULT 'Audio',
     room_id             text,
-    room_id_type        smallint    NOT NULL DEFAULT 2,
-    ring_timeout_ms     integer     NOT NULL DEFAULT 45000,
+    room_id_type        integer     NOT NULL DEFAULT 2,
+    ring_timeout_ms     bigint      NOT NULL DEFAULT 45000,
     user_data           text,
     offline_push        jsonb,
     run_at              timestamptz NOT NULL DEFAULT now(),
     ttl                 interval    DEFAULT interval '1 hour',
     expires_at          timestamptz NOT NULL,
-    priority            smallint    NOT NULL DEFAULT 1,
-    max_attempts        smallint    NOT NULL DEFAULT 5,
+    priority            integer     NOT NULL DEFAULT 1,
+    max_attempts        integer     NOT NULL DEFAULT 5,
     on_doubt            text        NOT NULL DEFAULT 'reconcile',
     retry_callees       boolean     NOT NULL DEFAULT false,
     idempotency_key     text,
@@ -195,7 +196,7 @@ COMMENT ON COLUMN callq.attempts.request_id IS 'Tencent''s RequestId.';
 COMMENT ON COLUMN callq.attempts.call_id IS 'Tencent''s CallId.';
 COMMENT ON COLUMN callq.attempts.callee_results IS 'CallResult exactly as answered.';
 COMMENT ON COLUMN callq.attempts.detail IS 'What happened where no reply tells it, in words; at most 500 characters.';
-COMMENT ON COLUMN callq.attempts.second_ring IS 'true: it was accepted although a newer attempt of the job existed, so a phone may have rung twice.';
+COMMENT ON COLUMN callq.attempts.second_ring IS 'true: it rang although a newer attempt of the job existed, so a phone may have rung twice.';
 
 CREATE TABLE callq.apps (
     app                text PRIMARY KEY,

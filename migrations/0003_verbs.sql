@@ -4,10 +4,10 @@
 
 CREATE FUNCTION callq.enqueue(
     robot_account text, callees text[], run_at timestamptz DEFAULT NULL, app text DEFAULT NULL,
-    media_type text DEFAULT NULL, room_id text DEFAULT NULL, room_id_type smallint DEFAULT NULL,
-    ring_timeout_ms integer DEFAULT NULL, user_data text DEFAULT NULL, offline_push jsonb DEFAULT NULL,
-    ttl interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL, priority smallint DEFAULT NULL,
-    max_attempts smallint DEFAULT NULL, on_doubt text DEFAULT NULL, retry_callees boolean DEFAULT NULL,
+    media_type text DEFAULT NULL, room_id text DEFAULT NULL, room_id_type integer DEFAULT NULL,
+    ring_timeout_ms bigint DEFAULT NULL, user_data text DEFAULT NULL, offline_push jsonb DEFAULT NULL,
+    ttl interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL, priority integer DEFAULT NULL,
+    max_attempts integer DEFAULT NULL, on_doubt text DEFAULT NULL, retry_callees boolean DEFAULT NULL,
     idempotency_key text DEFAULT NULL, metadata jsonb DEFAULT NULL)
 RETURNS TABLE (id bigint, inserted boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -20,9 +20,9 @@ BEGIN
         user_data, offline_push, run_at, ttl, expires_at, priority, max_attempts, on_doubt, retry_callees,
         idempotency_key, metadata)
     VALUES (v_app, enqueue.robot_account, enqueue.callees, coalesce(enqueue.media_type, 'Audio'), enqueue.room_id,
-        coalesce(enqueue.room_id_type, 2::smallint), coalesce(enqueue.ring_timeout_ms, 45000), enqueue.user_data,
-        enqueue.offline_push, coalesce(enqueue.run_at, now()), coalesce(enqueue.ttl, interval '1 hour'),
-        enqueue.expires_at, coalesce(enqueue.priority, 1::smallint), coalesce(enqueue.max_attempts, 5::smallint),
+        coalesce(enqueue.room_id_type, 2), coalesce(enqueue.ring_timeout_ms, 45000), enqueue.user_data,
+        enqueue.offline_push, coalesce(enqueue.run_at, now()), enqueue.ttl,
+        enqueue.expires_at, coalesce(enqueue.priority, 1), coalesce(enqueue.max_attempts, 5),
         coalesce(enqueue.on_doubt, 'reconcile'), coalesce(enqueue.retry_callees, false), enqueue.idempotency_key,
         coalesce(enqueue.metadata, '{}'))
     ON CONFLICT (app, idempotency_key) DO NOTHING
@@ -75,8 +75,13 @@ CREATE FUNCTION callq.retry(job_id bigint, ttl interval DEFAULT NULL) RETURNS te
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_job callq.jobs := callq.lock_job(job_id);
+    -- A job that was cancelled before its time still waits for it.
+    v_due_at timestamptz := greatest(now(), v_job.run_at);
 BEGIN
-    IF v_job.state NOT IN ('scheduled', 'failed', 'expired', 'cancelled') THEN
+    IF (retry.ttl > interval '0' AND retry.ttl <= interval '100 years') IS FALSE THEN
+        RAISE EXCEPTION USING MESSAGE = format('ttl is %s: it must be longer than zero and at most 100 years', retry.ttl),
+            ERRCODE = 'invalid_parameter_value';
+    ELSIF v_job.state NOT IN ('scheduled', 'failed', 'expired', 'cancelled') THEN
         RAISE EXCEPTION USING
             MESSAGE = format('job %s is %s: retrying it could ring a phone twice', job_id, v_job.state),
             ERRCODE = 'object_not_in_prerequisite_state',
@@ -89,17 +94,19 @@ BEGIN
             MESSAGE = format('job %s has not been tried yet: it is scheduled for %s', job_id, v_job.run_at),
             ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To ring sooner, UPDATE its run_at.';
     END IF;
-    UPDATE callq.jobs SET state = 'scheduled', reason = 'retried_by_person', reason_detail = 'by ' || session_user,
-        due_at = now(), attempts_used = 0, cancel_requested_at = NULL, lease_until = NULL, finished_at = NULL
-        WHERE id = job_id;
-    IF retry.ttl IS NOT NULL OR v_job.expires_at <= now() THEN
-        UPDATE callq.jobs SET expires_at = greatest(now(), run_at) + coalesce(retry.ttl, v_job.ttl, interval '1 hour')
-            WHERE id = job_id;
+    -- run_at + ttl stays what the user gave, so that another retry does not add to this one's deadline.
+    -- Summed in UTC, as for an INSERT.
+    UPDATE callq.jobs AS j SET state = 'scheduled', reason = 'retried_by_person', reason_detail = 'by ' || session_user,
+        due_at = v_due_at, attempts_used = 0, cancel_requested_at = NULL, lease_until = NULL, finished_at = NULL,
+        expires_at = CASE WHEN retry.ttl IS NULL AND j.expires_at > now() THEN j.expires_at
+            ELSE (v_due_at AT TIME ZONE 'UTC' + coalesce(retry.ttl, j.ttl, interval '1 hour')) AT TIME ZONE 'UTC' END
+        WHERE j.id = job_id;
+    IF v_due_at <= now() + interval '60 seconds' THEN
+        PERFORM callq.wake_workers();
     END IF;
-    PERFORM callq.wake_workers();
     RETURN 'scheduled';
 END $$;
-COMMENT ON FUNCTION callq.retry IS 'Makes a job that rang nobody (failed, expired, cancelled, or waiting for its next try) due now, with all its attempts again. If its deadline has passed it gets a new one: now + ttl, by default the ttl it had. Refuses a job that may have rung.';
+COMMENT ON FUNCTION callq.retry IS 'Makes a job that rang nobody (failed, expired, cancelled, or waiting for its next try) due now, or at run_at if that is still to come, with all its attempts again. If its deadline has passed, or ttl is given, it gets a new one: ttl after it is due, by default the ttl it had. Refuses a job that may have rung.';
 
 CREATE FUNCTION callq.resolve(job_id bigint, verdict text, note text DEFAULT NULL, call_id text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -216,7 +223,8 @@ BEGIN
         offline_push, run_at, ttl, expires_at, priority, max_attempts, on_doubt, retry_callees, idempotency_key, metadata)
         ON callq.jobs TO %I', role_name);
     EXECUTE format('GRANT EXECUTE ON FUNCTION callq.enqueue, callq.cancel, callq.retry, callq.resolve,
-        callq.pause_app, callq.resume_app, callq.pause_all, callq.resume_all TO %I', role_name);
+        callq.pause_app, callq.resume_app, callq.pause_all, callq.resume_all,
+        callq.refuse, callq.quoted, callq.json_kind, callq.length_fault, callq.offline_push_fault, callq.wake_workers TO %I', role_name);
 END $$;
 COMMENT ON FUNCTION callq.allow_producer IS 'Lets a role insert jobs, change what users may change, use the verbs and read jobs; not write callq''s own columns.';
 

@@ -20,7 +20,7 @@ WITH picked AS MATERIALIZED (
         AS granted(app, slots, low0, low1, low2, low3)
     CROSS JOIN LATERAL (
         SELECT j.ctid
-        FROM (VALUES (0::smallint, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
+        FROM (VALUES (0, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
             AS level(priority, low)
         CROSS JOIN LATERAL (
             SELECT j.ctid FROM callq.jobs AS j
@@ -50,9 +50,9 @@ WITH picked AS MATERIALIZED (
 )
 SELECT c.id AS "id!", c.app AS "app!", c.state = 'dialing' AS "dialing!", c.reason, c.attempt AS "attempt!",
        c.robot_account AS "robot_account!", c.callees AS "callees!", c.media_type AS "media_type!",
-       c.room AS "room_id!", c.room_id_type AS "room_id_type!", c.ring_timeout_ms AS "ring_timeout_ms!",
-       c.user_data, c.offline_push, c.priority AS "priority!", c.due_at AS "due_at!",
-       c.max_attempts AS "max_attempts!", c.attempts_used AS "attempts_used!", c.on_doubt AS "on_doubt!",
+       c.room AS "room_id!", c.room_id_type::smallint AS "room_id_type!", c.ring_timeout_ms::int AS "ring_timeout_ms!",
+       c.user_data, c.offline_push, c.priority::smallint AS "priority!", c.due_at AS "due_at!",
+       c.max_attempts::smallint AS "max_attempts!", c.attempts_used AS "attempts_used!", c.on_doubt AS "on_doubt!",
        c.retry_callees AS "retry_callees!", c.random AS "random!",
        CASE WHEN isfinite(c.expires_at) THEN extract(epoch FROM c.expires_at - now())::float8 END AS expires_in_s,
        extract(epoch FROM now() - c.due_at)::float8 AS "late_s!",

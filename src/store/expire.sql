@@ -14,7 +14,7 @@ WITH RECURSIVE app(name) AS (
 ), walked AS MATERIALIZED (
     SELECT j.ctid AS at, j.app, j.priority, j.due_at, j.id, j.expires_at <= now() AS expired
     FROM app
-    CROSS JOIN (VALUES (0::smallint), (1), (2), (3)) AS level(priority)
+    CROSS JOIN (VALUES (0), (1), (2), (3)) AS level(priority)
     CROSS JOIN LATERAL (
         SELECT j.ctid, j.* FROM callq.jobs AS j
         WHERE j.state = 'scheduled' AND j.app = app.name AND j.priority = level.priority AND j.due_at <= now()
@@ -31,7 +31,7 @@ WITH RECURSIVE app(name) AS (
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM locked))
     RETURNING j.id
 )
-SELECT (SELECT count(*) FROM ended) AS "ended!", last.app, last.priority, last.due_at, last.id
+SELECT (SELECT count(*) FROM ended) AS "ended!", last.app, last.priority::smallint, last.due_at, last.id
 FROM (SELECT count(*) AS rows FROM walked) AS total
 LEFT JOIN LATERAL (
     SELECT w.app, w.priority, w.due_at, w.id FROM walked AS w

@@ -22,7 +22,7 @@ SELECT app.name AS "app!", due.jobs AS "due!",
 FROM app
 CROSS JOIN LATERAL (
     SELECT count(*) AS jobs FROM (
-        SELECT FROM (VALUES (0::smallint), (1), (2), (3)) AS level(priority)
+        SELECT FROM (VALUES (0), (1), (2), (3)) AS level(priority)
         CROSS JOIN LATERAL (
             SELECT FROM callq.jobs AS j
             WHERE j.state = 'scheduled' AND j.app = app.name AND j.priority = level.priority AND j.due_at <= now()
@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
 ) AS due
 CROSS JOIN LATERAL (
     SELECT min(j.due_at) AS due_at
-    FROM (VALUES (0::smallint), (1), (2), (3)) AS level(priority)
+    FROM (VALUES (0), (1), (2), (3)) AS level(priority)
     CROSS JOIN LATERAL (
         SELECT j.due_at FROM callq.jobs AS j
         WHERE j.state = 'scheduled' AND j.app = app.name AND j.priority = level.priority AND j.due_at <= now()

@@ -2,7 +2,8 @@
 -- has sent nothing: the attempts are closed as not_sent, the jobs are scheduled as they were.
 --
 -- Guarantees: only jobs that are still dialing under this very claim; attempt numbers stay used.
--- Index: jobs_leases (a few rows per request under way).
+-- Index: jobs_leases (a few rows per request under way), then the primary keys: by an array of ids,
+-- which no statistics can turn into a scan.
 WITH held AS MATERIALIZED (
     SELECT j.id FROM callq.jobs AS j
     WHERE j.state IN ('dialing', 'in_doubt') AND j.lease_until > '-infinity'
@@ -11,12 +12,11 @@ WITH held AS MATERIALIZED (
     FOR NO KEY UPDATE
 ), closed AS (
     UPDATE callq.attempts AS a SET state = 'not_sent', class = 'safe', detail = 'the answer to the claim was lost'
-    FROM callq.jobs AS j
-    WHERE j.id IN (SELECT id FROM held) AND a.job_id = j.id AND a.claim_token = $1::uuid AND a.state = 'claimed'
+    WHERE a.job_id = ANY (ARRAY(SELECT id FROM held)) AND a.claim_token = $1::uuid AND a.state = 'claimed'
 )
 UPDATE callq.jobs AS j SET
     state = CASE WHEN j.cancel_requested_at IS NULL THEN 'scheduled' ELSE 'cancelled' END::callq.job_state,
     reason = CASE WHEN j.cancel_requested_at IS NULL THEN 'given_back' ELSE 'cancelled_by_user' END,
     finished_at = CASE WHEN j.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     claim_token = NULL, lease_until = NULL
-WHERE j.id IN (SELECT id FROM held)
+WHERE j.id = ANY (ARRAY(SELECT id FROM held))

@@ -29,7 +29,7 @@ WITH asked AS (
     FROM asked AS q
     CROSS JOIN LATERAL (
         SELECT count(*)::int AS jobs FROM (
-            SELECT FROM (VALUES (0::smallint, q.low0), (1, q.low1), (2, q.low2), (3, q.low3)) AS level(priority, low)
+            SELECT FROM (VALUES (0, q.low0), (1, q.low1), (2, q.low2), (3, q.low3)) AS level(priority, low)
             CROSS JOIN LATERAL (
                 SELECT FROM callq.jobs AS j
                 WHERE j.state = 'scheduled' AND j.app = q.app AND j.priority = level.priority
@@ -39,7 +39,7 @@ WITH asked AS (
     ) AS due
     CROSS JOIN LATERAL (
         SELECT min(j.due_at) AS due_at
-        FROM (VALUES (0::smallint), (1), (2), (3)) AS level(priority)
+        FROM (VALUES (0), (1), (2), (3)) AS level(priority)
         CROSS JOIN LATERAL (
             SELECT j.due_at FROM callq.jobs AS j
             WHERE j.state = 'scheduled' AND j.app = q.app AND j.priority = level.priority AND j.due_at > now()
@@ -50,9 +50,14 @@ WITH asked AS (
     UPDATE callq.apps AS a
     SET probe_at = now() + least(300, $8::float8 * 2 ^ least(a.probes, 8)) * interval '1 second', probes = a.probes + 1
     FROM wanted AS w WHERE w.probing AND w.jobs > 0 AND a.app = w.app AND a.probe_at <= now()
+    RETURNING a.app
 ), taken AS (
     INSERT INTO callq.pace AS p (app, tokens, granted, asked, refilled_at)
-    SELECT w.app, 0, 1, w.jobs, clock_timestamp() FROM wanted AS w WHERE w.jobs > 0
+    -- Of several workers whose probe is due at once, the one that moved probe_at has it. Sorted, so
+    -- that two grants for several apps cannot deadlock.
+    SELECT w.app, 0, 1, w.jobs, clock_timestamp() FROM wanted AS w
+    WHERE w.jobs > 0 AND (NOT w.probing OR w.app IN (SELECT p.app FROM probed AS p))
+    ORDER BY w.app
     ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at) = (
         SELECT full_to - least(excluded.asked, floor(full_to)), least(excluded.asked, floor(full_to)), excluded.asked, at
         FROM (SELECT greatest(clock_timestamp(), p.refilled_at) AS at, a.calls_per_second AS rate

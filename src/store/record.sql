@@ -5,9 +5,10 @@
 --
 --   the job now                              the result      becomes
 --   dialing or in_doubt, this attempt newest any             the verdict (state $5, reason $6 ...)
---   scheduled or ended, this attempt newest  accepted        placed, reason late_reply: what rang is
+--   scheduled or ended                       it rang         placed, reason late_reply: what rang is
 --                                                            not rung again
---   a newer attempt exists                   accepted        unchanged; attempts.second_ring is set
+--   dialing or in_doubt, a newer attempt     it rang         unchanged; attempts.second_ring is set. If
+--                                                            the newer one rings nobody: placed, as above
 --
 -- Callees that were refused are rung again by a follow-up job, if retry_callees says so.
 -- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
@@ -34,15 +35,21 @@ WITH result AS (
 ), ready AS MATERIALIZED (
     -- A job that somebody deleted leaves its attempt behind; that still takes its reply.
     SELECT r.*, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
-        CASE WHEN r.next_state IN ('scheduled', 'failed', 'expired') AND l.cancel_requested_at IS NOT NULL THEN 'cancelled'
+        earlier.replied_at AS rang_at, earlier.call_id AS rang_call_id,
+        CASE WHEN earlier.replied_at IS NOT NULL THEN 'placed'
+             WHEN r.next_state IN ('scheduled', 'failed', 'expired') AND l.cancel_requested_at IS NOT NULL THEN 'cancelled'
              ELSE r.next_state END::callq.job_state AS becomes,
-        CASE WHEN l.state NOT IN ('dialing', 'in_doubt') THEN 'late_reply'
+        CASE WHEN l.state NOT IN ('dialing', 'in_doubt') OR earlier.replied_at IS NOT NULL THEN 'late_reply'
              WHEN l.cancel_requested_at IS NULL THEN r.reason
              WHEN r.next_state IN ('scheduled', 'failed', 'expired') THEN 'cancelled_by_user'
              WHEN r.next_state = 'placed' THEN 'cancel_too_late'
              ELSE r.reason END AS because
     FROM result AS r
     LEFT JOIN locked AS l ON l.id = r.job_id
+    LEFT JOIN LATERAL (
+        SELECT e.replied_at, e.call_id FROM callq.attempts AS e
+        WHERE r.next_state IN ('scheduled', 'failed', 'expired') AND e.job_id = r.job_id AND e.attempt < r.attempt AND e.second_ring
+        ORDER BY e.attempt DESC LIMIT 1) AS earlier ON true
     WHERE l.id IS NOT NULL OR NOT EXISTS (SELECT FROM callq.jobs AS j WHERE j.id = r.job_id)
 ), filed AS (
     UPDATE callq.attempts AS a SET
@@ -51,7 +58,7 @@ WITH result AS (
         replied_at = a.claimed_at + r.replied_after_s * interval '1 second',
         class = r.class, http_status = r.http_status, error_code = r.error_code, error_info = r.error_info,
         request_id = r.request_id, call_id = r.call_id, callee_results = r.callee_results::jsonb, detail = r.detail,
-        second_ring = coalesce(r.class = 'accepted' AND r.newest > a.attempt, false)
+        second_ring = coalesce(r.next_state = 'placed' AND r.newest > a.attempt, false)
     FROM ready AS r
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
       AND a.state IN ('claimed', 'unknown')
@@ -67,18 +74,19 @@ WITH result AS (
         attempts_used = j.attempts_used + CASE WHEN r.ended THEN 0 ELSE r.counts::int - r.doubted::int END,
         claim_token = CASE WHEN r.becomes = 'in_doubt' THEN j.claim_token END,
         lease_until = CASE WHEN r.becomes = 'in_doubt' THEN now() + r.delay_s * interval '1 second' END,
-        call_id = coalesce(r.call_id, j.call_id),
+        call_id = coalesce(r.call_id, r.rang_call_id, j.call_id),
         callee_results = coalesce(f.callee_results, j.callee_results),
         error_code = coalesce(r.error_code, j.error_code),
         error_info = CASE WHEN r.error_code IS NULL THEN j.error_info ELSE r.error_info END,
         request_id = coalesce(r.request_id, j.request_id),
         sent_at = coalesce(f.sent_at, j.sent_at),
-        placed_at = CASE WHEN r.becomes = 'placed' THEN f.replied_at ELSE j.placed_at END,
+        placed_at = CASE WHEN r.becomes = 'placed' THEN coalesce(r.rang_at, f.replied_at) ELSE j.placed_at END,
         finished_at = CASE WHEN r.becomes IN ('scheduled', 'in_doubt') THEN NULL ELSE now() END
     FROM ready AS r
     JOIN filed AS f ON f.job_id = r.job_id
-    WHERE j.id = r.job_id AND r.newest = r.attempt
-      AND (NOT r.ended OR (r.next_state = 'placed' AND j.state NOT IN ('placed', 'completed')))
+    WHERE j.id = r.job_id
+      AND CASE WHEN r.ended THEN r.next_state = 'placed' AND j.state NOT IN ('placed', 'completed')
+               ELSE r.newest = r.attempt END
     RETURNING j.*, r.delay_s, f.callee_results AS answered
 ), followed AS (
     -- retry_callees: whoever got another result code than 0 is rung again by a job of its own, under

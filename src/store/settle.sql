@@ -1,8 +1,8 @@
 -- Applies on_doubt to jobs in doubt whose time has come without evidence.
 --
 -- $1: how many at most. $2: the longest time a doubt is kept open, in seconds.
--- retry: scheduled again, if its deadline, its attempts and no cancel speak against it; otherwise,
--- and for hold and reconcile, it stays in doubt until $2 after the claim and then ends unresolved.
+-- retry: scheduled again, unless its deadline, its attempts, a cancel or a late reply that an earlier
+-- attempt rang speaks against it; otherwise, and for hold and reconcile, it stays in doubt until $2 after the claim and then ends unresolved.
 -- Guarantees: nothing rings again past expires_at or max_attempts; nothing is called failed that
 -- may have rung.
 -- Index: jobs_leases.
@@ -20,12 +20,17 @@ WITH due AS MATERIALIZED (
         finished_at = CASE v.state WHEN 'unresolved' THEN now() END
     FROM due AS d
     JOIN callq.jobs AS was ON was.ctid = d.at
-    JOIN callq.attempts AS a ON a.job_id = was.id AND a.attempt = was.attempt
+    LEFT JOIN callq.attempts AS a ON a.job_id = was.id AND a.attempt = was.attempt
     CROSS JOIN LATERAL (
-        SELECT a.claimed_at + $2::float8 * interval '1 second' AS gives_up_at,
+        -- A job whose attempts were deleted must not stay at the head of the index for ever.
+        SELECT coalesce(a.claimed_at, '-infinity') + $2::float8 * interval '1 second' AS at
+    ) AS gives_up
+    CROSS JOIN LATERAL (
+        SELECT gives_up.at AS gives_up_at,
             CASE WHEN was.on_doubt = 'retry' AND was.expires_at > now() AND was.attempts_used < was.max_attempts
-                      AND was.cancel_requested_at IS NULL THEN 'scheduled'
-                 WHEN a.claimed_at + $2::float8 * interval '1 second' <= now() THEN 'unresolved'
+                      AND was.cancel_requested_at IS NULL
+                      AND NOT EXISTS (SELECT FROM callq.attempts AS e WHERE e.job_id = was.id AND e.second_ring) THEN 'scheduled'
+                 WHEN gives_up.at <= now() THEN 'unresolved'
                  ELSE 'in_doubt' END::callq.job_state AS state
     ) AS v
     WHERE j.ctid = d.at

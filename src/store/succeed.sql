@@ -9,9 +9,9 @@ WITH noted AS (
         paused_by = CASE WHEN a.pause_fingerprint IS NULL THEN a.paused_by END,
         resumed_at = CASE WHEN a.pause_fingerprint IS NULL THEN a.resumed_at ELSE now() END,
         pause_fingerprint = NULL, probe_at = NULL, probes = 0
-    FROM callq.apps AS was
-    WHERE a.app = $1 AND was.app = a.app
+    WHERE a.app = $1
       AND (a.pause_fingerprint IS NOT NULL OR a.last_success_at IS NULL OR a.last_success_at < now() - interval '5 seconds')
-    RETURNING was.pause_fingerprint IS NOT NULL AS resumed
+    -- Not asked of a second reading of the row: under a lock that would be the row as it was before.
+    RETURNING coalesce(a.resumed_at = now(), false) AS resumed
 )
 SELECT resumed AS "resumed!", CASE WHEN resumed THEN pg_notify('callq_pauses', '')::text END AS notified FROM noted
