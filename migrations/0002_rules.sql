@@ -107,8 +107,8 @@ BEGIN
         -- An item of the list that is no object.
         SELECT 'item', p.path, 'item', p.content, jsonb_typeof(p.content), NULL
         FROM place AS p WHERE jsonb_typeof(p.content) <> 'object'
-    ), fault(path, said) AS (
-        SELECT g.path, format('is %s: it must be %s',
+    ), fault(path, rank, said) AS (
+        SELECT g.path, 2, format('is %s: it must be %s',
             CASE WHEN g.type = 'string' AND r.kind = 'https' THEN 'another text'
                  WHEN g.type = 'string' AND r.kind = 'word' AND g.content ~ '^[a-zA-Z0-9_-]{0,24}$' THEN '"' || g.content || '"'
                  ELSE callq.json_kind(g.value) END,
@@ -125,7 +125,7 @@ BEGIN
             WHEN 'string or integer' THEN g.type = 'string' OR n.whole BETWEEN -9223372036854775808 AND 9223372036854775807
             ELSE g.type = r.kind END) IS NOT TRUE
         UNION ALL
-        SELECT p.path || '.' || coalesce(n.key, n.other), CASE
+        SELECT p.path || '.' || coalesce(n.key, n.other), 1, CASE
             WHEN n.key IS NULL THEN format('is missing: it must be %s', r.allowed)
             ELSE format('stands alone: it must be given together with %s.%s', p.path, n.other) END
         FROM place AS p
@@ -133,7 +133,7 @@ BEGIN
         JOIN rule AS r ON r.object = n.object AND n.other = ANY (r.keys)
         WHERE NOT p.content ? n.other AND (n.key IS NULL OR p.content ? n.key)
     )
-    SELECT f.path || ' ' || f.said INTO v_fault FROM fault AS f ORDER BY f.path, f.said LIMIT 1;
+    SELECT f.path || ' ' || f.said INTO v_fault FROM fault AS f ORDER BY f.path, f.rank LIMIT 1;
     IF v_fault IS NULL THEN
         v_bytes := coalesce(octet_length(p_push ->> 'Desc'), 0) + coalesce(octet_length(p_push ->> 'Ext'), 0);
         IF v_bytes >= 3072 THEN
