@@ -3,12 +3,12 @@
 
 mod claim;
 mod dev_postgres;
-mod record;
-mod rescue;
 mod grants;
 mod insert;
 mod plans;
 mod push_rules;
+mod record;
+mod rescue;
 mod sandbox;
 mod support;
 mod tencent_client;

@@ -68,34 +68,30 @@ async fn a_reply_after_the_lease_lapsed_still_places_the_job() {
 #[tokio::test]
 async fn nothing_in_doubt_rings_again_past_its_deadline_its_attempts_or_a_cancel() {
     let rig = Rig::new().await;
-    for (column, value) in [
-        ("ttl", "interval '1 ms'"),
-        ("max_attempts", "1"),
-        ("cancel_requested_at", "now()"),
+    for (what, column, meanwhile) in [
+        (
+            "the deadline",
+            ("priority", "1"),
+            "ALTER TABLE callq.jobs DISABLE TRIGGER USER;
+             UPDATE callq.jobs SET expires_at = now() - interval '1 s';
+             ALTER TABLE callq.jobs ENABLE TRIGGER USER",
+        ),
+        ("the attempts", ("max_attempts", "1"), "SELECT 1"),
+        (
+            "a cancel",
+            ("priority", "1"),
+            "SELECT callq.cancel(id) FROM callq.jobs",
+        ),
     ] {
-        let retry = [("on_doubt", "'retry'"), (column, value)];
-        let id = if column == "ttl" {
-            // The deadline passes after the claim.
-            let id = rig.insert("jack", &retry[..1]).await;
-            lost_worker(&rig).await;
-            rig.sql(
-                "ALTER TABLE callq.jobs DISABLE TRIGGER USER;
-                UPDATE callq.jobs SET expires_at = now() - interval '1 s';
-                ALTER TABLE callq.jobs ENABLE TRIGGER USER",
-            )
-            .await;
-            id
-        } else {
-            let id = rig.insert("jack", &retry).await;
-            lost_worker(&rig).await;
-            id
-        };
+        let id = rig.insert("jack", &[("on_doubt", "'retry'"), column]).await;
+        lost_worker(&rig).await;
+        rig.sql(meanwhile).await;
         let worker = rig.worker().await;
         rig.until_state(id, "in_doubt").await;
         rig.sql("UPDATE callq.jobs SET lease_until = now() - interval '1 s'")
             .await;
         let job = rig.until(id, |job| job.waits_s > 60.0).await;
-        assert_eq!(job.state, "in_doubt", "{column}");
+        assert_eq!(job.state, "in_doubt", "{what}");
         worker.stop().await.unwrap();
         rig.sql("DELETE FROM callq.jobs").await;
     }
