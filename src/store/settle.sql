@@ -20,7 +20,9 @@ WITH due AS MATERIALIZED (
         finished_at = CASE v.state WHEN 'unresolved' THEN now() END
     FROM due AS d
     JOIN callq.jobs AS was ON was.ctid = d.at
-    LEFT JOIN callq.attempts AS a ON a.job_id = was.id AND a.attempt = was.attempt
+    LEFT JOIN LATERAL (
+        SELECT a.claimed_at FROM callq.attempts AS a
+        WHERE a.job_id = was.id AND a.attempt = was.attempt LIMIT 1) AS a ON true
     CROSS JOIN LATERAL (
         -- A job whose attempts were deleted must not stay at the head of the index for ever.
         SELECT coalesce(a.claimed_at, '-infinity') + $2::float8 * interval '1 second' AS at
