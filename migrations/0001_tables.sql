@@ -90,8 +90,10 @@ CREATE TABLE callq.jobs (
 CREATE INDEX jobs_due ON callq.jobs (app, priority, due_at, id) WHERE state = 'scheduled';
 -- Claims whose worker may be gone, and doubts whose time has come.
 CREATE INDEX jobs_leases ON callq.jobs (lease_until) WHERE state IN ('dialing', 'in_doubt');
--- Full, not partial, so that ON CONFLICT (app, idempotency_key) finds it without a predicate.
-CREATE UNIQUE INDEX jobs_idempotency_key_is_unique_per_app ON callq.jobs (app, idempotency_key);
+-- Full, not partial, so that ON CONFLICT (app, idempotency_key) finds it without a predicate. The key
+-- leads: an index that begins with app takes the claim over when the table was last analysed while
+-- it was nearly empty, and a claim among 500,000 jobs then reads all of them (280 ms against 3).
+CREATE UNIQUE INDEX jobs_idempotency_key_is_unique_per_app ON callq.jobs (idempotency_key, app);
 -- One follow-up per ring: no outcome can ring twice.
 CREATE UNIQUE INDEX follow_ups_are_made_once ON callq.jobs (root_id, ring_no) WHERE root_id IS NOT NULL;
 

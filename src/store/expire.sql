@@ -5,7 +5,10 @@
 -- from behind the place ($1 .. $4) where the caller's last call ended, and returns the next place;
 -- an end of the walk is told by no place at all. So a backlog of any size costs a bounded amount.
 -- Guarantees: only jobs that are scheduled and whose expires_at has passed on the database's clock.
--- Index: jobs_due, skipping from app to app (a worker may not know the app of a waiting job).
+-- Index: jobs_due, skipping from app to app (a worker may not know the app of a waiting job). The
+-- rows are then locked and updated by ctid alone: one that changed since this statement's snapshot has
+-- another ctid and is passed over, so nothing need be asked again; a second condition on state would
+-- let stale statistics answer with the whole of jobs_due.
 WITH RECURSIVE app(name) AS (
     SELECT (SELECT j.app FROM callq.jobs AS j WHERE j.state = 'scheduled' AND j.app >= $1::text ORDER BY j.app LIMIT 1)
     UNION ALL
@@ -24,7 +27,7 @@ WITH RECURSIVE app(name) AS (
     LIMIT $5
 ), locked AS MATERIALIZED (
     SELECT j.ctid AS at FROM callq.jobs AS j
-    WHERE j.ctid = ANY (ARRAY(SELECT at FROM walked WHERE expired)) AND j.state = 'scheduled' AND j.expires_at <= now()
+    WHERE j.ctid = ANY (ARRAY(SELECT at FROM walked WHERE expired))
     FOR NO KEY UPDATE SKIP LOCKED
 ), ended AS (
     UPDATE callq.jobs AS j SET state = 'expired', reason = callq.why_expired(j.app, j.due_at, j.reason), finished_at = now()

@@ -746,7 +746,7 @@ async fn a_used_idempotency_key_is_refused_or_silent_as_asked() {
     );
     assert_eq!(
         error.detail(),
-        Some("Key (app, idempotency_key)=(default, k) already exists.")
+        Some("Key (idempotency_key, app)=(k, default) already exists.")
     );
     run(
         pool,
