@@ -3,28 +3,28 @@
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{Failure, logging};
+use super::{Failure, logging, print};
 use crate::call::readable;
 use crate::dev;
 use crate::store::JobRow;
 
 /// Watch five calls go from INSERT to result; rings nobody, takes seconds, needs no set-up.
 ///
-/// Starts a private PostgreSQL from the programs on this machine, a sandbox in Tencent's place and a
-/// worker, and leaves nothing behind. Never reads DATABASE_URL.
+/// Starts a private PostgreSQL from the programs on this machine, a sandbox in Tencent's place and
+/// a worker, and leaves nothing behind. Never reads DATABASE_URL.
 #[derive(Debug, Args)]
 pub(super) struct Demo {}
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
         logging::init(logging::LogFormat::Text, "error")?;
-        let jobs = dev::demo(|line| println!("{line}")).await?;
-        println!("\n{}", table(&jobs));
-        println!(
-            "placed: Tencent (here, the sandbox) accepted the call and rings. Whether somebody answers, \
-             as busy-ed does not, is not read yet."
-        );
-        Ok(())
+        // It runs to its end even if nobody reads any more: it is short, and cleans up.
+        let jobs = dev::demo(|line| drop(print::line(line))).await?;
+        print::line(&format!("\n{}", table(&jobs)))?;
+        print::line(
+            "placed: Tencent (here, the sandbox) accepted the call and rings. Whether somebody \
+             answers, as busy-ed does not, is not read yet.",
+        )
     }
 }
 
@@ -38,8 +38,8 @@ fn table(jobs: &[(&str, JobRow)]) -> Table {
         "state",
         "attempts",
         "late by",
-        "call_id",
         "callee: result code",
+        "call_id",
     ]);
     for (about, job) in jobs {
         let late = job
@@ -51,10 +51,10 @@ fn table(jobs: &[(&str, JobRow)]) -> Table {
             job.state.clone(),
             job.attempt.to_string(),
             late.map_or_else(String::new, milliseconds),
-            readable(job.call_id.as_deref().unwrap_or("")),
             job.callee_results
                 .as_ref()
                 .map_or_else(String::new, callees),
+            readable(job.call_id.as_deref().unwrap_or("")),
         ]);
     }
     table

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, print};
 use crate::{config, worker};
 
 /// Bring the schema callq of the database at DATABASE_URL up to date.
@@ -15,16 +15,10 @@ impl Migrate {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let url = config::database_url(&config::Process)?;
         let migrated = worker::migrate(&url).await?;
-        match migrated.applied {
-            0 => println!(
-                "the schema callq is up to date ({} migrations)",
-                migrated.total
-            ),
-            n => println!(
-                "applied {n} of {} migrations to the schema callq",
-                migrated.total
-            ),
-        }
-        Ok(())
+        let total = migrated.total;
+        print::line(&match migrated.applied {
+            0 => format!("the schema callq is up to date ({total} migrations)"),
+            n => format!("applied {n} of {total} migrations to the schema callq"),
+        })
     }
 }

@@ -16,21 +16,25 @@
     clippy::print_stderr,
     reason = "the only printer"
 )]
+#![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
 mod demo;
 mod dev;
 mod jobs;
 mod logging;
 mod migrate;
+mod print;
 mod sandbox;
 mod signals;
 mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
+use crate::store::StoreError;
+use crate::worker::WorkerError;
 
 /// A Postgres-backed job queue for scheduled robot calls: a row rings a phone.
 #[derive(Debug, Parser)]
@@ -41,7 +45,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command line \
-    or configuration), 3 no such thing.\nDATABASE_URL and CALLQ_... are described in the README.";
+    or configuration), 3 no such thing, 130 stopped by a second signal.\nDATABASE_URL and CALLQ_... \
+    are described in the README.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -75,17 +80,52 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         if error.downcast_ref::<ConfigError>().is_some() {
-            Self::Cannot(error)
-        } else {
-            Self::CouldNot(error)
+            return Self::Cannot(error);
+        }
+        match store_error(&error) {
+            Some(StoreError::Url(_)) => Self::Cannot(error),
+            Some(StoreError::Connect(source)) => Self::CouldNot(could_not_connect(source)),
+            _ => Self::CouldNot(error),
         }
     }
+}
+
+/// The fault of the database at `DATABASE_URL`, if that is what `error` is. One of a private server
+/// comes as another type.
+fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
+    match error.downcast_ref::<WorkerError>() {
+        Some(WorkerError::Store(error)) => Some(error),
+        _ => error.downcast_ref::<StoreError>(),
+    }
+}
+
+/// Says which database it was and what it said, without the layers between.
+fn could_not_connect(source: &(dyn std::error::Error + 'static)) -> anyhow::Error {
+    let url = config::database_url(&config::Process).unwrap_or_default();
+    let place = config::database_place(&url);
+    let mut cause = source;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let cause = match cause.to_string().rsplit_once(" at line ") {
+        // The line is one of PostgreSQL's own source files.
+        Some((text, line)) if line.bytes().all(|b| b.is_ascii_digit()) => text.to_owned(),
+        _ if cause.to_string().starts_with("pool timed out") => "it does not answer".to_owned(),
+        _ => cause.to_string(),
+    };
+    anyhow::anyhow!("could not connect to the database at {place}, see DATABASE_URL: {cause}")
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    // Before the runtime makes threads.
+    match &mut cli.command {
+        Command::Dev(dev) => dev.forget_libpq_variables(),
+        Command::Demo(_) => drop(config::forget_libpq_variables()),
+        _ => {}
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -113,14 +153,32 @@ async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// The command line's definition, so that documents can be held to it.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Prints the failure and returns its exit code.
 fn tell(failure: &Failure) -> u8 {
     let (error, code) = match failure {
-        Failure::CouldNot(error) => (format!("{error:#}"), 1),
-        Failure::Cannot(error) => (format!("{error:#}"), 2),
+        Failure::CouldNot(error) => (sentence(error), 1),
+        Failure::Cannot(error) => (sentence(error), 2),
         Failure::NoSuchThing(what) => (what.clone(), 3),
         Failure::Exit(code) => return *code,
     };
     eprintln!("callq: {error}");
     code
+}
+
+/// The error and its causes, each said once: many texts already end with their cause's.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            _ if said.contains(&cause) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Failure, signals};
+use super::{Failure, print, signals};
 use crate::sandbox::{
     self, CALLEE_NAMES, SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY,
     SandboxConfig,
@@ -49,17 +49,21 @@ impl Sandbox {
         eprintln!("    CALLQ_ADMIN_ACCOUNT={SANDBOX_ADMIN_ACCOUNT} \\");
         eprintln!("    CALLQ_SECRET_KEY={SANDBOX_SECRET_KEY}");
         let mut requests = sandbox.subscribe();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                request = requests.recv() => match request {
-                    Ok(record) => println!("{}", sandbox::line(&record)),
-                    Err(RecvError::Lagged(n)) => eprintln!("callq: {n} requests were not shown"),
-                    Err(RecvError::Closed) => break,
-                },
+        let shown = loop {
+            let request = tokio::select! {
+                () = stop.cancelled() => break Ok(()),
+                request = requests.recv() => request,
+            };
+            let printed = match request {
+                Ok(record) => print::line(&sandbox::line(&record)),
+                Err(RecvError::Lagged(n)) => print::line(&format!("({n} requests were not shown)")),
+                Err(RecvError::Closed) => break Ok(()),
+            };
+            if printed.is_err() {
+                break printed;
             }
-        }
+        };
         sandbox.shutdown().await?;
-        Ok(())
+        shown
     }
 }

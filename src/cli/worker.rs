@@ -21,25 +21,29 @@ use crate::worker::{self, Health, Metrics, WorkerApp, WorkerConfig, WorkerError}
 /// Claim due jobs and place their calls, until SIGTERM or SIGINT.
 ///
 /// The database and the app come from the environment: DATABASE_URL, CALLQ_SDK_APP_ID,
-/// `CALLQ_ADMIN_ACCOUNT`, CALLQ_SECRET_KEY (or CALLQ_SECRET_KEY_FILE), CALLQ_HOST. Any number
+/// CALLQ_ADMIN_ACCOUNT, CALLQ_SECRET_KEY (or CALLQ_SECRET_KEY_FILE), CALLQ_HOST. Any number
 /// of workers may share a queue. On the first signal the requests under way are finished and
 /// recorded; a second one stops at once.
 #[derive(Debug, Args)]
 pub(super) struct Worker {
     /// How many requests are under way at once
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u16).range(1..=2000))]
+    #[arg(long, value_name = "N", default_value_t = 50,
+        value_parser = value_parser!(u16).range(1..=2000))]
     concurrency: u16,
 
     /// How long to sleep at most when no notification comes, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = value_parser!(u64).range(10..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 1000,
+        value_parser = value_parser!(u64).range(10..=60_000))]
     poll_interval_ms: u64,
 
     /// How long a claimed job may take until it is in doubt, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = value_parser!(u64).range(2_100..=600_000))]
+    #[arg(long, value_name = "MS", default_value_t = 30_000,
+        value_parser = value_parser!(u64).range(2_100..=600_000))]
     lease_ms: u64,
 
     /// How long to wait for Tencent's reply, in milliseconds; Tencent's own limit is 3000
-    #[arg(long, value_name = "MS", default_value_t = 8000, value_parser = value_parser!(u64).range(100..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 8000,
+        value_parser = value_parser!(u64).range(100..=60_000))]
     request_timeout_ms: u64,
 
     /// Serve /livez, /readyz and /metrics here, as in 127.0.0.1:9464

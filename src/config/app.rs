@@ -40,20 +40,25 @@ pub fn app(env: &impl Environment) -> Result<AppConfig, ConfigError> {
         "the account of an App administrator",
     )?;
     let user_sigs = UserSigs::new(sdk_app_id, admin_account.trim(), credential(env)?)
-        .map_err(|error| ConfigError::new("the app's credentials:", error.to_string()))?;
+        .map_err(|error| named(&error.to_string()))?;
     let host = required(
         env,
         "CALLQ_HOST",
         "the region of the app, such as singapore",
     )?;
-    let host = Host::new(host.trim())
-        .map_err(|error| ConfigError::new("CALLQ_HOST:", error.to_string()))?;
+    let host = Host::new(host.trim()).map_err(|error| named(&error.to_string()))?;
     Ok(AppConfig {
         name: "default".to_owned(),
         user_sigs,
         calls_per_second: calls_per_second(env, host.kind())?,
         host,
     })
+}
+
+/// A fault that begins with a field's name, told with the name of its variable instead.
+fn named(fault: &str) -> ConfigError {
+    let (field, fault) = fault.split_once(' ').unwrap_or((fault, ""));
+    ConfigError::new(&format!("CALLQ_{}", field.to_ascii_uppercase()), fault)
 }
 
 fn required(env: &impl Environment, name: &str, what: &str) -> Result<String, ConfigError> {
@@ -164,6 +169,12 @@ mod tests {
             ("CALLQ_CALLS_PER_SECOND", "0"),
             ("CALLQ_CALLS_PER_SECOND", "NaN"),
             ("CALLQ_USER_SIG", "both"),
+            ("CALLQ_SDK_APP_ID", "0"),
+            (
+                "CALLQ_ADMIN_ACCOUNT",
+                "an account of more than thirty-two bytes",
+            ),
+            ("CALLQ_SECRET_KEY", " "),
         ] {
             let error = read(&[(name, Some(value))]).unwrap_err();
             assert!(error.contains(name), "{name}={value}: {error}");

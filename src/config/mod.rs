@@ -1,25 +1,38 @@
-//! The only reader of environment and files: every name, its unit and its default.
+//! The only reader of environment and files: every name, its unit and its default. The README's table
+//! is made from this one.
 //!
 //! | name | meaning |
 //! |---|---|
-//! | `DATABASE_URL` | the database, as a PostgreSQL URL; required where one is used |
-//! | `CALLQ_SDK_APP_ID` | Tencent's `SDKAppID`, a number |
-//! | `CALLQ_ADMIN_ACCOUNT` | the App administrator's account that sends the requests |
-//! | `CALLQ_SECRET_KEY`, `CALLQ_SECRET_KEY_FILE` | the key that `UserSig`s are made with, or a file that holds it |
-//! | `CALLQ_USER_SIG`, `CALLQ_USER_SIG_FILE` | instead of the key: a fixed `UserSig`, or a file that holds it |
-//! | `CALLQ_HOST` | `china`, `singapore`, `seoul`, `frankfurt`, `silicon-valley`, `jakarta`, `tokyo`, or an https URL (plain http for loopback only) |
-//! | `CALLQ_CALLS_PER_SECOND` | the app's pace, shared by all workers; default 180. Tencent allows 200 |
-//! | `CALLQ_LOG` | what is logged, as `tracing` filters; default `info` for a worker |
-//! | `NO_COLOR` | set to anything: no colours |
+//! | `DATABASE_URL` | the database, as in `postgres://user@host/database`; required |
+//! | `CALLQ_SDK_APP_ID` | Tencent's `SDKAppID`, a number; required |
+//! | `CALLQ_ADMIN_ACCOUNT` | the App administrator's account that signs the requests; required |
+//! | `CALLQ_SECRET_KEY` | the key that a `UserSig` is made with; this or one of the next three |
+//! | `CALLQ_SECRET_KEY_FILE` | a file that holds the key, closed to other users |
+//! | `CALLQ_USER_SIG` | instead of a key, a fixed `UserSig` |
+//! | `CALLQ_USER_SIG_FILE` | a file that holds it, closed to other users |
+//! | `CALLQ_HOST` | the app's region or an https URL, see below; required |
+//! | `CALLQ_CALLS_PER_SECOND` | the pace of all workers together, at most 200; default 180 |
+//! | `CALLQ_LOG` | what is logged, as in `info` or `callq=debug,warn`; default `info` |
+//! | `CALLQ_PG_BIN` | for `dev` and `demo`: the folder of `initdb` and `postgres` |
+//! | `NO_COLOR` | set to anything: no colours in logs |
 //!
-//! `callq dev` and `callq demo` read none of these but `CALLQ_LOG`.
+//! Regions: `china`, `singapore`, `seoul`, `frankfurt`, `silicon-valley`, `jakarta`, `tokyo`. Plain
+//! http is for loopback only, because the URL of a request carries the `UserSig`.
+//!
+//! `callq dev` and `callq demo` read none of these but the last three (`CALLQ_PG_BIN` in
+//! `dev::postgres`).
 
 mod app;
+mod libpq;
 mod secret;
 
 pub use app::{AppConfig, app};
+pub use libpq::forget_libpq_variables;
 
 use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
 
 /// A mistake in the configuration: which name, what is wrong, what is allowed. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,14 +87,46 @@ impl Environment for Process {
 /// The URL of the database.
 ///
 /// # Errors
-/// If `DATABASE_URL` is not set.
+/// If `DATABASE_URL` is not set or not a URL of a PostgreSQL database. The value may hold a password,
+/// so no part of it is repeated.
 pub fn database_url(env: &impl Environment) -> Result<String, ConfigError> {
-    env.get("DATABASE_URL")?.ok_or_else(|| {
-        ConfigError::new(
-            "DATABASE_URL",
-            "is not set: must be the database's URL, as in postgres://user@host/database",
-        )
-    })
+    const NAME: &str = "DATABASE_URL";
+    const ALLOWED: &str = "must be the database's URL, as in postgres://user@host/database";
+    let url = env
+        .get(NAME)?
+        .ok_or_else(|| ConfigError::new(NAME, format!("is not set: {ALLOWED}")))?;
+    let fault = match Url::parse(&url) {
+        Ok(parsed) if matches!(parsed.scheme(), "postgres" | "postgresql") => return Ok(url),
+        Ok(_) => "is a URL, but not of PostgreSQL".to_owned(),
+        Err(error) => format!("is not a URL ({error})"),
+    };
+    Err(ConfigError::new(NAME, format!("{fault}: {ALLOWED}")))
+}
+
+/// Where the database at `url` is, for a message: host and port, without user, password and name.
+#[must_use]
+pub fn database_place(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else {
+        return "DATABASE_URL".to_owned();
+    };
+    let given = |name| {
+        url.query_pairs()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.into_owned())
+    };
+    match (url.host_str(), given("host")) {
+        (Some(host), _) if !host.is_empty() => format!("{host}:{}", url.port().unwrap_or(5432)),
+        (_, Some(host)) => host,
+        _ => "the place that DATABASE_URL names".to_owned(),
+    }
+}
+
+/// The folder that `callq dev` keeps its data for.
+///
+/// # Errors
+/// If it was removed meanwhile.
+pub fn current_folder() -> std::io::Result<PathBuf> {
+    std::env::current_dir()
 }
 
 /// What is logged, as a filter of `tracing`, if it is set.

@@ -28,13 +28,14 @@ pub(super) fn secret(env: &impl Environment, name: &str) -> Result<Option<String
 fn read(name: &str, path: &Path) -> Result<String, ConfigError> {
     let could_not = |error: std::io::Error| {
         let way_out = match error.kind() {
-            ErrorKind::NotFound => ": must be the name of a file that exists",
-            ErrorKind::PermissionDenied => ": must be a file that this user can read",
-            _ => "",
+            ErrorKind::NotFound => "must be the name of a file that exists".to_owned(),
+            ErrorKind::PermissionDenied => "must be a file that this user can read".to_owned(),
+            _ => error.to_string(),
         };
+        let path = path.display();
         ConfigError::new(
             name,
-            format!("names {}, which cannot be read{way_out}", path.display()),
+            format!("names {path}, which cannot be read: {way_out}"),
         )
     };
     let metadata = std::fs::metadata(path).map_err(could_not)?;

@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::postgres::StartOptions;
 use super::stack::{Stack, StackError};
-use crate::store::{JobRow, NewJob, StoreError};
+use crate::store::{AttemptRow, JobRow, NewJob, StoreError};
 
 /// How often the rows are looked at. What is shown is what they say.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A reply is in the database well within this after it was read.
+const RECORDED_WITHIN: TimeDelta = TimeDelta::milliseconds(200);
 
 /// The demo gives up after this; it takes about 5 s.
 const TIME_MAX: Duration = Duration::from_secs(18);
@@ -81,7 +86,7 @@ async fn show(
     stack: &Stack,
     say: &impl Fn(&str),
 ) -> Result<Vec<(&'static str, JobRow)>, DemoError> {
-    let began = Instant::now();
+    let store = stack.store();
     let mut jobs = Vec::new();
     for call in &CALLS {
         let job = NewJob {
@@ -89,7 +94,7 @@ async fn show(
             callees: call.callees.iter().map(|c| (*c).to_owned()).collect(),
             due_in: call.due_in,
         };
-        let id = stack.store().enqueue(&job).await?;
+        let id = store.enqueue(&job).await?;
         say(&format!(
             "job {id}: INSERT, callees {} ({})",
             call.callees.join(", "),
@@ -97,40 +102,91 @@ async fn show(
         ));
         jobs.push((call.about, id));
     }
-    let mut seen: HashMap<i64, (String, i32)> = HashMap::new();
+    let began = Instant::now();
+    let mut log = Log::default();
     loop {
-        let mut rows = Vec::new();
+        let (mut rows, mut changed) = (Vec::new(), Vec::new());
         for (about, id) in &jobs {
-            if let Some(row) = stack.store().job(*id).await? {
-                let now = (row.state.clone(), row.attempt);
-                if seen.get(id) != Some(&now) {
-                    say(&change(began.elapsed(), &row));
-                    seen.insert(*id, now);
-                }
-                rows.push((*about, row));
+            // The job before its attempts: it then says nothing of an attempt that is not there.
+            if let Some(job) = store.job(*id).await? {
+                changed.push((*id, changes(&job, &store.attempts(*id).await?)));
+                rows.push((*about, job));
             }
         }
-        let unfinished = rows.iter().find(|(_, row)| row.finished_at.is_none());
+        let unfinished = rows.iter().find(|(_, job)| job.finished_at.is_none());
+        // What is recorded late must not be shown out of its order.
+        let until = unfinished.map_or(DateTime::<Utc>::MAX_UTC, |_| Utc::now() - RECORDED_WITHIN);
+        log.lines(changed, until).iter().for_each(|line| say(line));
         match unfinished {
             None => return Ok(rows),
-            Some((_, row)) if began.elapsed() > TIME_MAX => {
-                return Err(DemoError::Unfinished(row.id, row.state.clone()));
+            Some((_, job)) if began.elapsed() > TIME_MAX => {
+                return Err(DemoError::Unfinished(job.id, job.state.clone()));
             }
             Some(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
 }
 
-fn change(at: Duration, row: &JobRow) -> String {
-    let why = match (&row.reason, row.error_code) {
-        (Some(reason), Some(code)) if code != 0 => format!(" ({reason}, ErrorCode {code})"),
-        (Some(reason), _) => format!(" ({reason})"),
-        (None, _) => String::new(),
-    };
-    format!(
-        "{:6.3} s  job {}: {}{why}",
-        at.as_secs_f64(),
-        row.id,
-        row.state
-    )
+/// When a job's state changed, and to what.
+type Change = (DateTime<Utc>, String);
+
+/// What has been shown.
+#[derive(Default)]
+struct Log {
+    began: Option<DateTime<Utc>>,
+    /// How many changes of each job.
+    shown: HashMap<i64, usize>,
+}
+
+impl Log {
+    /// The lines for what happened before `until` and was not shown yet, in its order.
+    fn lines(&mut self, changed: Vec<(i64, Vec<Change>)>, until: DateTime<Utc>) -> Vec<String> {
+        let mut news = Vec::new();
+        for (id, changes) in changed {
+            let shown = self.shown.entry(id).or_default();
+            let ripe = changes
+                .into_iter()
+                .skip(*shown)
+                .take_while(|(at, _)| *at < until);
+            let before = news.len();
+            news.extend(ripe.map(|(at, what)| (at, id, what)));
+            *shown += news.len() - before;
+        }
+        news.sort();
+        let mut line = |(at, id, what): (DateTime<Utc>, i64, String)| {
+            let ms = (at - *self.began.get_or_insert(at)).num_milliseconds();
+            format!("{:3}.{:03} s  job {id}: {what}", ms / 1000, ms % 1000)
+        };
+        news.drain(..).map(&mut line).collect()
+    }
+}
+
+/// Every change of a job's state until now with its time, oldest first. Read from what the database
+/// keeps, so none is missed, however short.
+fn changes(job: &JobRow, attempts: &[AttemptRow]) -> Vec<Change> {
+    let mut changes = vec![(job.created_at, "scheduled".to_owned())];
+    for (n, attempt) in attempts.iter().enumerate() {
+        changes.push((
+            attempt.claimed_at,
+            format!("dialing, attempt {}", attempt.attempt),
+        ));
+        let answer = match (attempt.error_code, &attempt.meaning) {
+            (Some(code), Some(meaning)) if code != 0 => format!("; ErrorCode {code}, {meaning}"),
+            (Some(code), None) if code != 0 => format!("; ErrorCode {code}"),
+            _ => String::new(),
+        };
+        let newest = n + 1 == attempts.len();
+        let known = !newest || (job.attempt == attempt.attempt && job.state != "dialing");
+        if let (Some(at), true) = (attempt.replied_at, known) {
+            let state = if newest {
+                job.state.as_str()
+            } else {
+                "scheduled"
+            };
+            let reason = job.reason.as_deref().filter(|_| newest);
+            let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            changes.push((at, format!("{state}{why}{answer}")));
+        }
+    }
+    changes
 }

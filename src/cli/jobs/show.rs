@@ -6,8 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use crate::call::readable;
-use crate::cli::Failure;
 use crate::cli::demo::callees;
+use crate::cli::{Failure, print};
 use crate::store::{AttemptRow, JobRow, Store};
 
 /// Everything about one job: every attempt, what holds it, the next step.
@@ -30,19 +30,15 @@ impl Show {
         };
         let attempts = store.attempts(self.id).await?;
         if self.json {
-            println!("{}", json!({ "job": job, "attempts": attempts }));
-        } else {
-            println!("{}", facts(&job));
-            if attempts.is_empty() {
-                println!("No attempt yet.");
-            } else {
-                println!("{}", history(&attempts));
-            }
-            for line in next(&job) {
-                println!("{line}");
-            }
+            return print::line(&json!({ "job": job, "attempts": attempts }).to_string());
         }
-        Ok(())
+        print::line(&facts(&job).to_string())?;
+        if attempts.is_empty() {
+            print::line("No attempt yet.")?;
+        } else {
+            print::line(&history(&attempts).to_string())?;
+        }
+        next(&job).iter().try_for_each(|line| print::line(line))
     }
 }
 
