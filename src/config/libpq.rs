@@ -45,6 +45,7 @@ const LIBPQ_VARIABLES: &[&str] = &[
     "PGSYSCONFDIR",
     "PGTARGETSESSIONATTRS",
     "PGTZ",
+    "PGUSER",
 ];
 
 /// Takes them out of this process's environment, and so out of its children's; returns those that

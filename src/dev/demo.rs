@@ -170,22 +170,19 @@ fn changes(job: &JobRow, attempts: &[AttemptRow]) -> Vec<Change> {
             attempt.claimed_at,
             format!("dialing, attempt {}", attempt.attempt),
         ));
-        let answer = match (attempt.error_code, &attempt.meaning) {
-            (Some(code), Some(meaning)) if code != 0 => format!("; ErrorCode {code}, {meaning}"),
-            (Some(code), None) if code != 0 => format!("; ErrorCode {code}"),
-            _ => String::new(),
-        };
         let newest = n + 1 == attempts.len();
         let known = !newest || (job.attempt == attempt.attempt && job.state != "dialing");
         if let (Some(at), true) = (attempt.replied_at, known) {
-            let state = if newest {
-                job.state.as_str()
-            } else {
-                "scheduled"
+            let state = if newest { &job.state } else { "scheduled" };
+            let why = match (attempt.error_code, &attempt.meaning, &job.reason) {
+                (Some(code), Some(meaning), _) if code != 0 => {
+                    format!(" (ErrorCode {code}, {meaning})")
+                }
+                (Some(code), None, _) if code != 0 => format!(" (ErrorCode {code})"),
+                (_, _, Some(reason)) if newest => format!(" ({reason})"),
+                _ => String::new(),
             };
-            let reason = job.reason.as_deref().filter(|_| newest);
-            let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-            changes.push((at, format!("{state}{why}{answer}")));
+            changes.push((at, format!("{state}{why}")));
         }
     }
     changes

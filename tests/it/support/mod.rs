@@ -3,6 +3,7 @@
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod rig;
+pub(crate) mod program;
 
 pub(crate) use database::Database;
 

@@ -1,0 +1,162 @@
+//! The command line with the real program: exit codes, texts, signals.
+
+mod jobs;
+mod worker;
+
+use std::fmt::Write as _;
+
+use tokio::process::Command;
+
+use crate::support::Database;
+use crate::support::program::{Ended, callq, run};
+
+/// An app's environment that is complete; its host is a sandbox that nobody started.
+const APP: [(&str, &str); 4] = [
+    ("CALLQ_SDK_APP_ID", "1400000000"),
+    ("CALLQ_ADMIN_ACCOUNT", "administrator"),
+    ("CALLQ_SECRET_KEY", callq::sandbox::SANDBOX_SECRET_KEY),
+    ("CALLQ_HOST", "http://127.0.0.1:9"),
+];
+
+/// Every command that works on the database at `DATABASE_URL`.
+fn commands_with_a_database() -> [Command; 3] {
+    let mut worker = callq(["worker"]);
+    worker.envs(APP);
+    [callq(["migrate"]), callq(["jobs", "show", "1"]), worker]
+}
+
+/// One line, that begins as all our errors do.
+#[track_caller]
+fn is_one_sentence(ended: &Ended) {
+    assert!(ended.stderr.starts_with("callq: "), "{ended}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
+    assert!(ended.stdout.is_empty(), "{ended}");
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_ends_with_2() {
+    let wrong: [&[&str]; 7] = [
+        &[],
+        &["jobs"],
+        &["ring"],
+        &["migrate", "--now"],
+        &["jobs", "show", "seven"],
+        &["worker", "--concurrency", "0"],
+        &["dev", "--exec"],
+    ];
+    for arguments in wrong {
+        let ended = run(&mut callq(arguments.iter().copied())).await;
+        assert_eq!(ended.code(), 2, "{arguments:?}: {ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_database_url_ends_with_2_and_is_named() {
+    for mut command in commands_with_a_database() {
+        let ended = run(&mut command).await.with_code(2);
+        is_one_sentence(&ended);
+        let says = "callq: DATABASE_URL is not set: must be ";
+        assert!(ended.stderr.starts_with(says), "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_database_url_ends_with_2_and_is_not_repeated() {
+    for url in [
+        "hunter2",
+        "mysql://me:hunter2@host/db",
+        "postgres://me:hunter2@:x/",
+    ] {
+        for mut command in commands_with_a_database() {
+            let ended = run(command.env("DATABASE_URL", url)).await.with_code(2);
+            is_one_sentence(&ended);
+            assert!(
+                ended.stderr.contains("postgres://user@host/database"),
+                "{ended}"
+            );
+            assert!(!ended.stderr.contains("hunter2"), "{ended}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_database_ends_with_1_and_the_place_is_named() {
+    for mut command in commands_with_a_database() {
+        command.env(
+            "DATABASE_URL",
+            "postgres:///db?host=/nonexistent&user=me&password=hunter2",
+        );
+        let ended = run(&mut command).await.with_code(1);
+        is_one_sentence(&ended);
+        let says = "callq: could not connect to the database at /nonexistent, see DATABASE_URL: ";
+        assert!(ended.stderr.starts_with(says), "{ended}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended}");
+        let causes = ended.stderr.matches("No such file").count();
+        assert_eq!(causes, 1, "the cause is said once: {ended}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_the_schema_ends_with_1_and_the_way_out() {
+    let database = Database::empty().await;
+    for mut command in commands_with_a_database().into_iter().skip(1) {
+        let ended = run(command.env("DATABASE_URL", database.url())).await;
+        let ended = ended.with_code(1);
+        is_one_sentence(&ended);
+        assert!(ended.stderr.contains("run `callq migrate`"), "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    let mut left = vec![(Vec::<String>::new(), callq::cli::definition())];
+    let mut explained = 0;
+    while let Some((path, command)) = left.pop() {
+        let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let ended = run(&mut callq(arguments)).await.with_code(0);
+        let about = command.get_about().expect("a command says what it does");
+        // Wrapped at the width of the terminal, so a few words must do.
+        let beginning: String = about.to_string().chars().take(30).collect();
+        assert!(ended.text().contains(&beginning), "{path:?}: {ended}");
+        assert!(ended.stderr.is_empty(), "{ended}");
+        explained += 1;
+        for sub in command.get_subcommands() {
+            let path = [&path[..], &[sub.get_name().to_owned()]].concat();
+            left.push((path, sub.clone()));
+        }
+    }
+    assert!(explained >= 8, "callq, its 6 commands and jobs show");
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing_the_second_time() {
+    let database = Database::empty().await;
+    let mut said = String::new();
+    for _ in 0..2 {
+        let mut command = callq(["migrate"]);
+        let ended = run(command.env("DATABASE_URL", database.url())).await;
+        write!(said, "{}", ended.with_code(0).text()).expect("a String takes all");
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("applied "), "{said}");
+    assert!(
+        lines[1].starts_with("the schema callq is up to date"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn two_processes_may_migrate_at_once() {
+    let database = Database::empty().await;
+    let migrate = || async {
+        let mut command = callq(["migrate"]);
+        run(command.env("DATABASE_URL", database.url())).await
+    };
+    let (one, other) = tokio::join!(migrate(), migrate());
+    one.with_code(0);
+    other.with_code(0);
+    let mut show = callq(["jobs", "show", "1"]);
+    let ended = run(show.env("DATABASE_URL", database.url())).await;
+    assert_eq!(ended.with_code(3).stderr, "callq: there is no job 1\n");
+}
