@@ -1,7 +1,7 @@
 //! How long to wait before a request is tried again.
 //!
-//! The only place where the `backoff` crate is used: it computes the interval, without state. (It is
-//! unmaintained; this is arithmetic, which does not age. Its own jitter is not used, since it is
+//! The only place where the `backoff` crate is used: it computes the interval, without state. (It
+//! is unmaintained; this is arithmetic, which does not age. Its own jitter is not used, since it is
 //! applied after the cap and cannot be repeated from a seed.)
 
 use std::time::Duration;
@@ -79,7 +79,8 @@ mod tests {
         fn no_delay_exceeds_its_bound_or_the_cap(attempt in 1u32..200, seed: u64) {
             let policy = BackoffPolicy::default();
             let d = delay(&policy, attempt, seed);
-            let bound = policy.base.as_secs_f64() * 2f64.powi(i32::try_from(attempt.min(33)).unwrap() - 1);
+            let doublings = i32::try_from(attempt.min(33)).unwrap() - 1;
+            let bound = policy.base.as_secs_f64() * 2f64.powi(doublings);
             prop_assert!(d <= policy.cap);
             prop_assert!(d.as_secs_f64() <= bound + 1e-6);
         }

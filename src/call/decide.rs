@@ -130,6 +130,8 @@ pub struct Transition {
     /// Scheduled: how long until it is due (`None`: its due time stays as it is). In doubt: how long
     /// until the job's policy is applied. Placed or failed after an acceptance: how long until the
     /// follow-up job for the refused callees is due (`None`: there is none).
+    /// Scheduled: how long until it is due (`None`: its due time stays as it is). In doubt: how
+    /// long until the job's policy is applied.
     pub delay: Option<Duration>,
     counted: Counted,
 }
@@ -291,8 +293,8 @@ fn again(tried: &Tried, held_by: Reason, expired: Reason) -> Transition {
     }
 }
 
-/// Back to the queue, due now: behind the app's other due jobs, so that a fault of the app is probed
-/// by a different job each time and one poisoned job does not stay at the head.
+/// Back to the queue, due now: behind the app's other due jobs, so that a fault of the app is
+/// probed by a different job each time and one poisoned job does not stay at the head.
 fn behind_the_others(reason: Reason) -> Transition {
     Transition {
         delay: Some(Duration::ZERO),

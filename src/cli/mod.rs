@@ -45,8 +45,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command line \
-    or configuration), 3 no such thing, 130 stopped by a second signal.\nDATABASE_URL and CALLQ_... \
-    are described in the README.";
+    or configuration), 3 no such thing, 130 stopped by a second signal.\n\
+    DATABASE_URL and CALLQ_... are described in the README.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -1,6 +1,6 @@
 //! The variables that every PostgreSQL client obeys, kept away from the private server of
-//! `callq dev`: in a shell that is set up for production they would send a client there, or ask for a
-//! TLS that a Unix socket does not have.
+//! `callq dev`: in a shell that is set up for production they would send a client there, or ask for
+//! a TLS that a Unix socket does not have.
 
 /// What libpq reads (its manual, "Environment Variables"), and so psql and every driver like it.
 const LIBPQ_VARIABLES: &[&str] = &[

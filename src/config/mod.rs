@@ -1,5 +1,5 @@
-//! The only reader of environment and files: every name, its unit and its default. The README's table
-//! is made from this one.
+//! The only reader of environment and files: every name, its unit and its default. The README's
+//! table is made from this one.
 //!
 //! | name | meaning |
 //! |---|---|
@@ -87,8 +87,8 @@ impl Environment for Process {
 /// The URL of the database.
 ///
 /// # Errors
-/// If `DATABASE_URL` is not set or not a URL of a PostgreSQL database. The value may hold a password,
-/// so no part of it is repeated.
+/// If `DATABASE_URL` is not set or not a URL of a PostgreSQL database. The value may hold a
+/// password, so no part of it is repeated.
 pub fn database_url(env: &impl Environment) -> Result<String, ConfigError> {
     const NAME: &str = "DATABASE_URL";
     const ALLOWED: &str = "must be the database's URL, as in postgres://user@host/database";

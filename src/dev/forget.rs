@@ -10,8 +10,8 @@ use super::postgres::{DataDir, DevError};
 /// folder and its lock stay.
 ///
 /// # Errors
-/// [`DevError::InUse`] while a server runs on the data, which are then left alone; or if they cannot
-/// be removed.
+/// [`DevError::InUse`] while a server runs on the data, which are then left alone; or if they
+/// cannot be removed.
 pub fn forget(data: &DataDir) -> Result<(), DevError> {
     let DataDir::Kept(path) = data else {
         return Ok(());

@@ -19,3 +19,4 @@ mod tencent_client;
 mod test_database;
 mod verbs;
 mod views;
+mod tidy;

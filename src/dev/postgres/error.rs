@@ -86,8 +86,8 @@ pub enum DevError {
     /// The data were made by another major version than the programs'.
     #[error(
         "the data in {} were made by PostgreSQL {data}, but the programs found are \
-         PostgreSQL {programs}: set CALLQ_PG_BIN to the programs of PostgreSQL {data}, or delete that \
-         folder to start afresh",
+         PostgreSQL {programs}: set CALLQ_PG_BIN to the programs of PostgreSQL {data}, or delete \
+         that folder to start afresh",
         path.display()
     )]
     OtherVersion {

@@ -11,9 +11,10 @@ const SCHEMA: Page = Page("docs/schema.md");
 
 const HEAD: &str = "# The schema callq
 
-Made from the database's own comments by `tests/it/readme/schema.rs`; `\\d+ callq.*` in psql shows the same. This is
-callq's interface: columns and functions named here keep their meaning, and a change is told in the changelog. `jobs` is
-yours to insert into and to update while a job is scheduled; the verbs do the rest. The other tables are for reading.
+Made from the database's own comments by `tests/it/readme/schema.rs`; `\\d+ callq.*` in psql shows
+the same. This is callq's interface: columns and functions named here keep their meaning, and a
+change is told in the changelog. `jobs` is yours to insert into and to update while a job is
+scheduled; the verbs do the rest. The other tables are for reading.
 ";
 
 const RELATIONS: &str = "
