@@ -127,11 +127,9 @@ pub struct Transition {
     pub reason: Reason,
     /// What exactly happened, where no reply tells it.
     pub detail: Option<String>,
-    /// Scheduled: how long until it is due (`None`: its due time stays as it is). In doubt: how long
-    /// until the job's policy is applied. Placed or failed after an acceptance: how long until the
-    /// follow-up job for the refused callees is due (`None`: there is none).
     /// Scheduled: how long until it is due (`None`: its due time stays as it is). In doubt: how
-    /// long until the job's policy is applied.
+    /// long until the job's policy is applied. Placed or failed after an acceptance: how long
+    /// until the follow-up job for the refused callees is due (`None`: there is none).
     pub delay: Option<Duration>,
     counted: Counted,
 }

@@ -2,21 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod claim;
+mod cli;
+mod dev;
 mod dev_postgres;
 mod grants;
 mod insert;
 mod plans;
 mod push_rules;
+mod readme;
 mod record;
 mod rescue;
-mod cli;
-mod dev;
-mod dev_postgres;
-mod readme;
 mod sandbox;
 mod support;
 mod tencent_client;
 mod test_database;
+mod tidy;
 mod verbs;
 mod views;
-mod tidy;

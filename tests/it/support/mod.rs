@@ -2,8 +2,8 @@
 
 pub(crate) mod child;
 pub(crate) mod database;
-pub(crate) mod rig;
 pub(crate) mod program;
+pub(crate) mod rig;
 
 pub(crate) use database::Database;
 
