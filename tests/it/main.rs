@@ -9,6 +9,7 @@ mod grants;
 mod insert;
 mod plans;
 mod push_rules;
+mod races;
 mod readme;
 mod record;
 mod rescue;

@@ -4,6 +4,7 @@ pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod program;
 pub(crate) mod rig;
+pub(crate) mod statements;
 
 pub(crate) use database::Database;
 

@@ -1,0 +1,99 @@
+//! The statements of `src/store`, as psql would run them: prepared, with parameters as SQL text.
+
+/// One statement and the types of its parameters.
+pub(crate) struct Statement {
+    sql: String,
+    types: &'static str,
+}
+
+macro_rules! statements {
+    ($($name:ident: $types:literal,)+) => {
+        $(pub(crate) fn $name() -> Statement {
+            let sql = include_str!(concat!("../../../src/store/", stringify!($name), ".sql"));
+            Statement { sql: sql.to_owned(), types: $types }
+        })+
+    };
+}
+
+statements! {
+    claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[]",
+    expire: "text, int2, timestamptz, bigint, bigint",
+    give_back: "uuid",
+    grant: "text[], int[], text[], float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8",
+    lapse: "bigint, float8",
+    record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
+    settle: "bigint, float8",
+}
+
+/// From the beginning of each level.
+pub(crate) const LOWS: &str = "'{-infinity}', '{-infinity}', '{-infinity}', '{-infinity}'";
+
+/// A claim of at most `slots` jobs of the app `default`.
+pub(crate) fn claim_of(slots: u32, token: &str) -> String {
+    format!("'{{default}}', '{{{slots}}}', '{token}', 'worker', 30, {LOWS}")
+}
+
+/// One result: what the attempt `attempt` of job `job_id` under `token` led to.
+pub(crate) struct Result<'a> {
+    pub(crate) job_id: i64,
+    pub(crate) attempt: i32,
+    pub(crate) token: &'a str,
+    /// The verdict: `placed` or `scheduled`.
+    pub(crate) next: &'a str,
+}
+
+/// A batch of results.
+pub(crate) fn record_of(batch: &[Result<'_>]) -> String {
+    let list = |one: &dyn Fn(&Result<'_>) -> String| {
+        let all: Vec<String> = batch.iter().map(one).collect();
+        format!("'{{{}}}'", all.join(","))
+    };
+    let by_verdict = |placed: &'static str, other: &'static str| {
+        list(&move |r| if r.next == "placed" { placed } else { other }.to_owned())
+    };
+    [
+        list(&|r| r.job_id.to_string()),
+        list(&|r| r.attempt.to_string()),
+        list(&|r| r.token.to_owned()),
+        list(&|_| "replied".to_owned()),
+        list(&|r| r.next.to_owned()),
+        by_verdict("accepted", "throttled"),
+        list(&|_| "NULL".to_owned()),
+        by_verdict("NULL", "1"),
+        list(&|_| "false".to_owned()),
+        by_verdict("accepted", "safe"),
+        list(&|_| "200".to_owned()),
+        by_verdict("0", "60011"),
+        list(&|_| "NULL".to_owned()),
+        list(&|r| format!("request-{}-{}", r.job_id, r.attempt)),
+        list(&|r| {
+            if r.next == "placed" {
+                format!("call-{}-{}", r.job_id, r.attempt)
+            } else {
+                "NULL".to_owned()
+            }
+        }),
+        list(&|_| "NULL".to_owned()),
+        list(&|_| "0.01".to_owned()),
+        list(&|_| "0.02".to_owned()),
+    ]
+    .join(", ")
+}
+
+impl Statement {
+    /// The same with `anchor` replaced, to hold it up at a certain place.
+    pub(crate) fn with(mut self, anchor: &str, replacement: &str) -> Self {
+        assert_eq!(
+            self.sql.matches(anchor).count(),
+            1,
+            "{anchor} stands there once"
+        );
+        self.sql = self.sql.replace(anchor, replacement);
+        self
+    }
+
+    /// Prepares it under the name `s`.
+    pub(crate) fn prepare(&self) -> String {
+        format!("DEALLOCATE ALL; PREPARE s({}) AS {}", self.types, self.sql)
+    }
+}
