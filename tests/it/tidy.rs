@@ -41,16 +41,38 @@ impl Source {
 
     /// The other modules of this crate that its code names.
     fn uses(&self) -> HashSet<String> {
-        let mut used = HashSet::new();
         let code: Vec<&str> = self.code().map(|(_, line)| line).collect();
         let code = code.join("\n");
+        let mut used = HashSet::new();
         for rest in code.split("crate::").skip(1) {
-            let rest = rest.strip_prefix('{').unwrap_or(rest);
-            let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            used.insert(rest.chars().take_while(|c| name(*c)).collect());
+            match rest.strip_prefix('{') {
+                Some(list) => used.extend(heads(list)),
+                None => used.extend(heads(rest).into_iter().take(1)),
+            }
         }
         used
     }
+}
+
+/// The first names of a list such as `store::{A, B}, call}`, whose own braces do not count.
+fn heads(list: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut head) = (0, Vec::new(), String::new());
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' | ';' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => heads.push(std::mem::take(&mut head)),
+            _ if depth == 0 => head.push(c),
+            _ => {}
+        }
+    }
+    heads.push(head);
+    let name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    heads
+        .iter()
+        .map(|head| head.trim_start().chars().take_while(name).collect())
+        .collect()
 }
 
 /// Every tracked text file, and every new one that is not ignored.
