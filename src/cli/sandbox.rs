@@ -20,7 +20,7 @@ use crate::sandbox::{
 #[command(after_long_help = CALLEE_NAMES)]
 pub(super) struct Sandbox {
     /// Where to listen; loopback only
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7080", value_parser = loopback)]
     listen: SocketAddr,
 
     /// Answer 60007 above so many calls per second; 0: never
@@ -65,5 +65,17 @@ impl Sandbox {
         };
         sandbox.shutdown().await?;
         shown
+    }
+}
+
+/// An address of this machine alone: the sandbox takes its key from everybody.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "must be an address and a port, as in 127.0.0.1:7080".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("must be an address of this machine alone, as in 127.0.0.1:7080".to_owned())
     }
 }

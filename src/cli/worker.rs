@@ -69,7 +69,12 @@ impl Worker {
             poll_interval: Duration::from_millis(self.poll_interval_ms),
             lease: Duration::from_millis(self.lease_ms),
         });
-        let worker = match started.await {
+        let started = tokio::select! {
+            started = started => started,
+            // Nothing was claimed yet.
+            () = stop.cancelled() => return Ok(()),
+        };
+        let worker = match started {
             Ok(worker) => worker,
             Err(error @ (WorkerError::Lease { .. } | WorkerError::NothingToServe(_))) => {
                 return Err(Failure::Cannot(error.into()));

@@ -1,6 +1,7 @@
 //! The command line with the real program: exit codes, texts, signals.
 
 mod jobs;
+mod sandbox;
 mod worker;
 
 use std::fmt::Write as _;
@@ -35,13 +36,14 @@ fn is_one_sentence(ended: &Ended) {
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2() {
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 8] = [
         &[],
         &["jobs"],
         &["ring"],
         &["migrate", "--now"],
         &["jobs", "show", "seven"],
         &["worker", "--concurrency", "0"],
+        &["sandbox", "--listen", "0.0.0.0:7080"],
         &["dev", "--exec"],
     ];
     for arguments in wrong {

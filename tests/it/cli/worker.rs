@@ -6,7 +6,7 @@ use std::time::Duration;
 use callq::sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
 use sqlx::{PgPool, Row as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixDatagram};
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -160,6 +160,20 @@ async fn a_second_signal_ends_at_once_and_the_job_is_left_as_claimed() {
     let ended = worker.end().await.with_code(130);
     assert!(ended.stderr.contains("become in doubt"), "{ended}");
     assert_eq!(states(database.pool()).await, "dialing 1");
+}
+
+#[tokio::test]
+async fn a_signal_while_the_database_does_not_answer_ends_with_0_at_once() {
+    let database = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = database.local_addr().expect("it is bound").port();
+    let mut command = callq(["worker"]);
+    command
+        .envs(APP)
+        .env("DATABASE_URL", format!("postgres://me@127.0.0.1:{port}/db"));
+    let worker = Program::start(&mut command);
+    let _silent = database.accept().await.expect("the worker connects");
+    worker.signal(libc::SIGTERM);
+    worker.end().await.with_code(0);
 }
 
 /// Status and body of `GET path`.
