@@ -106,8 +106,9 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Notes that a call of an app was accepted, and lifts a pause that a fault had brought, whoever
-    /// met it: the app's credentials work. A person's pause stays. Returns whether a pause ended.
+    /// Notes that a call of an app was accepted, and lifts a pause that a fault had brought,
+    /// whoever met it: the app's credentials work. A person's pause stays. Returns whether a pause
+    /// ended.
     ///
     /// # Errors
     /// If the database cannot answer.
@@ -128,7 +129,8 @@ impl Store {
             r#"SELECT NULL AS app, pause_reason AS "reason!", NULL AS fingerprint
                FROM callq.settings WHERE paused_at IS NOT NULL
                UNION ALL
-               SELECT app, pause_reason, pause_fingerprint FROM callq.apps WHERE paused_at IS NOT NULL"#
+               SELECT app, pause_reason, pause_fingerprint
+               FROM callq.apps WHERE paused_at IS NOT NULL"#
         )
         .fetch_all(&self.pool)
         .await

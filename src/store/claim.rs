@@ -80,8 +80,8 @@ pub struct Claimed {
 impl Store {
     /// Claims due jobs for the apps of `orders`, as one committed statement.
     ///
-    /// `claim_token` is made by the caller for this one claim: with it a claim whose answer was lost
-    /// can be given back ([`Store::give_back`]).
+    /// `claim_token` is made by the caller for this one claim: with it a claim whose answer was
+    /// lost can be given back ([`Store::give_back`]).
     ///
     /// # Errors
     /// If the database did not answer. The claim may have been committed all the same.

@@ -104,7 +104,8 @@ impl Store {
     /// If the database cannot answer; the tokens are then lost, which only slows the app.
     pub async fn return_tokens(&self, app: &str, tokens: usize) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE callq.pace AS p SET tokens = least(callq.burst(a.calls_per_second), p.tokens + $2)
+            "UPDATE callq.pace AS p
+             SET tokens = least(callq.burst(a.calls_per_second), p.tokens + $2)
              FROM callq.apps AS a WHERE p.app = $1 AND a.app = $1",
             app,
             f64::from(count(tokens)),
@@ -115,8 +116,8 @@ impl Store {
         Ok(())
     }
 
-    /// Halves the pace of an app after Tencent asked it to go slower; it doubles every 15 s until it
-    /// is whole again. Many refusals within a second halve it once; a hundredth is the least.
+    /// Halves the pace of an app after Tencent asked it to go slower; it doubles every 15 s until
+    /// it is whole again. Many refusals within a second halve it once; a hundredth is the least.
     ///
     /// # Errors
     /// If the database cannot answer.

@@ -26,12 +26,12 @@ pub struct Migrated {
     pub total: usize,
 }
 
-/// Brings the schema `callq` of the database at `url` up to date. Several may run at once; they wait
-/// for each other. Each file of `migrations/` is applied in a transaction of its own.
+/// Brings the schema `callq` of the database at `url` up to date. Several may run at once; they
+/// wait for each other. Each file of `migrations/` is applied in a transaction of its own.
 ///
 /// # Errors
-/// If the database cannot be reached, the user may not create the schema, or a file that was applied
-/// before has been changed since.
+/// If the database cannot be reached, the user may not create the schema, or a file that was
+/// applied before has been changed since.
 pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
     let mut connection = PgConnection::connect(url)
         .await
@@ -45,11 +45,13 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
         .map_err(StoreError::during("prepare the migration"))?;
     migrator.run(&mut connection).await.map_err(|error| match error {
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
-            "migration {version} was applied to this database in another form than this program has; \
+            "migration {version} was applied to this database in another form than this program \
+             has; \
              use the program that made the schema, or a newer one"
         )),
         MigrateError::VersionMissing(version) => StoreError::Schema(format!(
-            "the schema has migration {version}, which this program does not know; use a newer callq"
+            "the schema has migration {version}, which this program does not know; use a newer \
+             callq"
         )),
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
             StoreError::Statement { verb: "migrate the schema callq", source }

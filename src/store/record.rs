@@ -133,8 +133,8 @@ impl Store {
     /// Writes a batch of results. It must not hold two results of one job.
     ///
     /// # Errors
-    /// If the database did not answer: keep the batch and write it again. That is harmless, since an
-    /// attempt takes its reply once.
+    /// If the database did not answer: keep the batch and write it again. That is harmless, since
+    /// an attempt takes its reply once.
     pub async fn record(&self, batch: &[WriteBack]) -> Result<Vec<Recorded>, StoreError> {
         let job_ids: Vec<i64> = batch.iter().map(|b| b.job_id).collect();
         let attempts: Vec<i32> = batch.iter().map(|b| b.attempt).collect();

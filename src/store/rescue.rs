@@ -51,7 +51,8 @@ impl Default for Walk {
 }
 
 impl Store {
-    /// Puts jobs whose lease has ended in doubt. Returns them; as many as a batch means: call again.
+    /// Puts jobs whose lease has ended in doubt. Returns them; as many as a batch means: call
+    /// again.
     ///
     /// # Errors
     /// If the database cannot answer.

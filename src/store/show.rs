@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{Store, StoreError};
 
-/// A job as `callq jobs show` tells of it. `user_data` and `offline_push` are left in their columns;
-/// only whether they are there is told.
+/// A job as `callq jobs show` tells of it. `user_data` and `offline_push` are left in their
+/// columns; only whether they are there is told.
 #[derive(Clone, Debug, Serialize)]
 #[allow(
     missing_docs,

@@ -1,8 +1,8 @@
 //! Duty: permits first, then the claim. Every claimed job is placed at once.
 //!
-//! The loop sleeps until the next job is due, a token is there, a slot is free, a notification comes
-//! or the poll interval is over, whichever is first; and it does not sleep at all while there is a
-//! backlog, a free slot and pace left.
+//! The loop sleeps until the next job is due, a token is there, a slot is free, a notification
+//! comes or the poll interval is over, whichever is first; and it does not sleep at all while there
+//! is a backlog, a free slot and pace left.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -149,8 +149,8 @@ impl Claimer {
         (asks, shut_until)
     }
 
-    /// Turns grants into orders that fit the free slots, in the order of the questions; what does not
-    /// fit is given back.
+    /// Turns grants into orders that fit the free slots, in the order of the questions; what does
+    /// not fit is given back.
     async fn share_out(&self, asks: &[Ask], grants: &[Grant], free: usize) -> Vec<ClaimOrder> {
         let mut left = free;
         let mut orders = Vec::new();

@@ -64,7 +64,8 @@ pub enum WorkerError {
     NothingToServe(String),
     /// Results were not written before the time to stop was up.
     #[error(
-        "{0} results could not be written before the worker stopped; their jobs become in doubt when \
+        "{0} results could not be written before the worker stopped; their jobs become in doubt \
+         when \
          their lease ends"
     )]
     Unrecorded(usize),

@@ -79,8 +79,8 @@ impl Context {
         }
     }
 
-    /// How many jobs there is room to claim. If there is none, the next slot that is freed wakes the
-    /// claim loop.
+    /// How many jobs there is room to claim. If there is none, the next slot that is freed wakes
+    /// the claim loop.
     pub(super) fn room_for_claims(&self) -> usize {
         let room = || {
             self.slots

@@ -64,7 +64,10 @@ impl Health {
         if self.failing.swap(true, Ordering::SeqCst) {
             tracing::debug!(%error, "the database does not answer");
         } else {
-            tracing::error!(%error, "the database does not answer; nothing is claimed until it does");
+            tracing::error!(
+                %error,
+                "the database does not answer; nothing is claimed until it does"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Duty: hints from the database, and whether they still arrive.
 //!
-//! A hint only saves waiting for the poll. But a listener whose connection was cut without a word, or
-//! that sits behind a pooler, hears nothing and looks as if there were nothing to hear; so it must
-//! hear its own ping, and it is said when it does not.
+//! A hint only saves waiting for the poll. But a listener whose connection was cut without a word,
+//! or that sits behind a pooler, hears nothing and looks as if there were nothing to hear; so it
+//! must hear its own ping, and it is said when it does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,8 @@ pub(super) async fn run(ctx: Arc<Context>) {
         } else if !answered && !deaf {
             tracing::warn!(
                 poll_interval_ms = u64::try_from(ctx.poll_interval.as_millis()).unwrap_or(u64::MAX),
-                "notifications do not arrive: new jobs and pauses are found by polling. A pooler in \
+                "notifications do not arrive: new jobs and pauses are found by polling. A pooler \
+                 in \
                  transaction mode does that, or a lost connection"
             );
         }

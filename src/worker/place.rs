@@ -20,7 +20,8 @@ use crate::call::{
 use crate::store::{AttemptState, Claimed, WriteBack};
 use crate::tencent;
 
-/// A request is not sent with less of the lease left than its timeout and this: recording takes time.
+/// A request is not sent with less of the lease left than its timeout and this: recording takes
+/// time.
 pub(super) const RECORDING_MARGIN: Duration = Duration::from_secs(1);
 
 /// One claimed job and the right to send its request.
@@ -38,8 +39,8 @@ pub(super) struct Order {
     pub room: OwnedSemaphorePermit,
 }
 
-/// Sends the request, unless something speaks against it at the last moment, and hands the result to
-/// the recorder.
+/// Sends the request, unless something speaks against it at the last moment, and hands the result
+/// to the recorder.
 pub(super) async fn place(ctx: Arc<Context>, order: Order) {
     let Order {
         job,

@@ -187,9 +187,10 @@ impl Queue {
         }
     }
 
-    /// The database refused the values of a batch: one of them, which is found by trying each alone.
-    /// One that is alone already is written without the texts that came from outside; one that is
-    /// refused even so is kept and tried again like a locked one, so that it delays no other.
+    /// The database refused the values of a batch: one of them, which is found by trying each
+    /// alone. One that is alone already is written without the texts that came from outside; one
+    /// that is refused even so is kept and tried again like a locked one, so that it delays no
+    /// other.
     fn isolate(&mut self, mut batch: Vec<Envelope>, error: &StoreError) {
         if let [one] = batch.as_mut_slice() {
             tracing::error!(
@@ -252,7 +253,8 @@ fn report(ctx: &Context, app: &str, row: &Recorded) {
             tracing::error!(
                 job.id = row.job_id,
                 job.attempt = row.attempt,
-                "a late reply says that this attempt rang, and a newer attempt exists: the phone may \
+                "a late reply says that this attempt rang, and a newer attempt exists: the phone \
+                 may \
                  have rung twice"
             );
         }

@@ -9,8 +9,8 @@ use crate::store::{StoreError, Walk};
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How many steps of the walk over due jobs one round takes at most: a waiting backlog of 100,000 is
-/// walked in 20 s.
+/// How many steps of the walk over due jobs one round takes at most: a waiting backlog of 100,000
+/// is walked in 20 s.
 const STEPS: usize = 10;
 
 /// Rescues until the context is stopped.

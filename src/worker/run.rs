@@ -36,8 +36,9 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// Connects, checks the schema, and says which apps are served from now on. An app whose host is
-    /// of the other kind (live or sandbox) than the database knows is left out, with an error logged.
+    /// Connects, checks the schema, and says which apps are served from now on. An app whose host
+    /// is of the other kind (live or sandbox) than the database knows is left out, with an error
+    /// logged.
     ///
     /// # Errors
     /// If the database cannot be reached or has another schema, the lease is too short for the
@@ -99,8 +100,8 @@ impl Worker {
         Arc::clone(&self.ctx.health)
     }
 
-    /// Works until `stop` is cancelled; then claims nothing more, lets the requests under way finish,
-    /// writes their results and returns. That takes at most the request timeout and 10 s.
+    /// Works until `stop` is cancelled; then claims nothing more, lets the requests under way
+    /// finish, writes their results and returns. That takes at most the request timeout and 10 s.
     ///
     /// # Errors
     /// If results could not be written in time.
@@ -165,7 +166,8 @@ fn check_lease(config: &WorkerConfig) -> Result<(), WorkerError> {
     Ok(())
 }
 
-/// Host, process and four random digits, so that a restarted worker never has an earlier one's name.
+/// Host, process and four random digits, so that a restarted worker never has an earlier one's
+/// name.
 fn name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::env::var("HOSTNAME"))

@@ -43,7 +43,8 @@ pub(super) async fn serve(
 pub(super) fn refusal(app: &App) -> String {
     let host = app.client.host();
     format!(
-        "app {:?} is not served: this database has it as an app of the other kind, and the host {host} \
+        "app {:?} is not served: this database has it as an app of the other kind, and the host \
+         {host} \
          is {}; a {} worker would mark real jobs wrongly. Use another app name or another database",
         app.name,
         host.kind().as_str(),
