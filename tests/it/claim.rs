@@ -94,10 +94,7 @@ async fn a_job_does_not_ring_before_its_time_and_needs_no_poll_to_ring_at_it() {
         .value("SELECT (extract(epoch FROM run_at) * 1000000)::bigint FROM callq.jobs")
         .await;
     let received = rig.sandbox.ledger().requests()[0].received_at_us;
-    assert!(
-        i64::try_from(received).unwrap() >= due_us,
-        "it rang before its time"
-    );
+    assert!(received >= due_us, "it rang before its time");
     worker.stop().await.unwrap();
 }
 

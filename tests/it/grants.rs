@@ -50,11 +50,11 @@ async fn names(database: &Database, sql: &str) -> Vec<String> {
 }
 
 /// Runs `test` as a fresh role to which `allow` was applied, and drops the role whatever happens.
-async fn as_role<F: Future<Output = ()> + Send>(
+async fn as_role<F>(
     allow: &str,
     test: impl FnOnce(Arc<Database>, PgConnection, String) -> F + Send + 'static,
 ) where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let database = Arc::new(Database::new().await);
     let role = format!("callq_test_{}", Uuid::new_v4().simple());

@@ -56,7 +56,7 @@ fn insert(columns: &str, values: &str) -> String {
 }
 
 /// Asserts that the refusal is the sentence `said`, names `column` to programs too, and shows no
-/// text of user_data or offline_push anywhere.
+/// text of `user_data` or `offline_push` anywhere.
 fn assert_says(error: &PgDatabaseError, column: &str, said: &str, sql: &str) {
     assert_eq!(error.message(), said, "{sql}");
     assert_eq!(error.column(), Some(column), "{sql}");

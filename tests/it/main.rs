@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that it links once; one module for each part of the flow.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a failing test shows its seed")]
 
 mod claim;
 mod cli;

@@ -193,7 +193,7 @@ fn mostly(inner: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value 
     prop_oneof![12 => inner, 1 => any_value()]
 }
 
-/// A LiveActivity that has what it needs, more often than not.
+/// A `LiveActivity` that has what it needs, more often than not.
 fn live_activity() -> impl Strategy<Value = Value> {
     (object("LiveActivity", 4), 0u8..3).prop_map(|(mut activity, complete)| {
         if complete > 0 {

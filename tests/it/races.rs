@@ -487,10 +487,7 @@ async fn of_two_workers_that_probe_a_paused_app_at_once_one_is_granted_a_call() 
          INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at) VALUES ('default', 20, 0, 0, now())",
     )
     .await;
-    let arguments = format!(
-        "'{{default}}', '{{5}}', '{{f}}', 20, {}, 60",
-        statements::LOWS
-    );
+    let arguments = format!("'{{default}}', '{{5}}', '{{f}}', {}, 60", statements::LOWS);
     let gated = statements::grant().with(
         "    WHERE NOT q.paused\n",
         &format!("    WHERE NOT q.paused AND {GATE}\n"),

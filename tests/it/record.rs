@@ -401,7 +401,7 @@ async fn an_attempt_takes_its_reply_once() {
     let (job, token) = claimed(&store).await;
     let placed = reply(&job, token, 0, Class::Accepted);
     assert_eq!(
-        store.record(&[placed.clone()]).await.unwrap()[0].written,
+        store.record(std::slice::from_ref(&placed)).await.unwrap()[0].written,
         Written::Yes
     );
     assert_eq!(

@@ -139,14 +139,11 @@ impl Rig {
 
     /// Inserts a job to one callee, with further columns as `name => value` SQL, and returns its id.
     pub(crate) async fn insert(&self, callee: &str, columns: &[(&str, &str)]) -> i64 {
-        let names: String = columns
-            .iter()
-            .map(|(name, _)| format!(", {name}"))
-            .collect();
-        let values: String = columns
-            .iter()
-            .map(|(_, value)| format!(", {value}"))
-            .collect();
+        let (mut names, mut values) = (String::new(), String::new());
+        for (name, value) in columns {
+            names = names + ", " + name;
+            values = values + ", " + value;
+        }
         self.value(&format!(
             "INSERT INTO callq.jobs (robot_account, callees{names})
              VALUES ('robot', '{{{callee}}}'{values}) RETURNING id"
@@ -180,10 +177,10 @@ impl Rig {
                 changes.recv().await.unwrap();
             }
         };
-        match timeout(SURELY, waiting).await {
-            Ok(job) => job,
-            Err(_) => panic!("waited in vain; the job is {:?}", self.job(id).await),
-        }
+        let Ok(job) = timeout(SURELY, waiting).await else {
+            panic!("waited in vain; the job is {:?}", self.job(id).await);
+        };
+        job
     }
 
     /// Waits until the job is in this state.
