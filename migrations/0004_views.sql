@@ -7,9 +7,12 @@ SELECT a.job_id, a.attempt, c.callee,
 FROM callq.attempts AS a
 JOIN callq.jobs AS j ON j.id = a.job_id
 CROSS JOIN LATERAL unnest(j.callees) AS c(callee)
-LEFT JOIN LATERAL jsonb_array_elements(
-    CASE jsonb_typeof(a.callee_results) WHEN 'array' THEN a.callee_results ELSE '[]' END) AS r(item)
-    ON r.item ->> 'Callee_Account' = c.callee
+LEFT JOIN LATERAL (
+    SELECT e.item
+    FROM jsonb_array_elements(
+        CASE jsonb_typeof(a.callee_results) WHEN 'array' THEN a.callee_results ELSE '[]' END) AS e(item)
+    WHERE e.item ->> 'Callee_Account' = c.callee
+    LIMIT 1) AS r ON true
 WHERE a.state = 'replied' AND a.class = 'accepted';
 COMMENT ON VIEW callq.callee_results IS 'One row per callee per accepted attempt.';
 COMMENT ON COLUMN callq.callee_results.job_id IS 'callq.jobs.id.';
@@ -137,7 +140,7 @@ SELECT (j.run_at AT TIME ZONE s.report_time_zone)::date AS day, j.app, j.id AS j
     j.lease_until AS resolves_at
 FROM callq.jobs AS j
 CROSS JOIN callq.settings AS s
-JOIN callq.attempts AS a ON a.job_id = j.id AND a.attempt = j.attempt
+LEFT JOIN callq.attempts AS a ON a.job_id = j.id AND a.attempt = j.attempt
 WHERE j.state = 'in_doubt';
 COMMENT ON VIEW callq.in_doubt IS 'Jobs whose phone may have rung; each waits for evidence, a policy or a person.';
 COMMENT ON COLUMN callq.in_doubt.day IS 'Day of run_at in the report time zone.';

@@ -482,8 +482,8 @@ async fn of_two_workers_that_probe_a_paused_app_at_once_one_is_granted_a_call() 
     due(pool).await;
     run(
         pool,
-        "INSERT INTO callq.apps (app, kind, paused_at, pause_reason, pause_fingerprint, probe_at)
-         VALUES ('default', 'sandbox', now(), 'app_fault', 'f', now());
+        "INSERT INTO callq.apps (app, kind, calls_per_second, paused_at, pause_reason, pause_fingerprint, probe_at)
+         VALUES ('default', 'sandbox', 0.001, now(), 'app_fault', 'f', now());
          INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at) VALUES ('default', 20, 0, 0, now())",
     )
     .await;
