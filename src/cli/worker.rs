@@ -85,8 +85,11 @@ impl Worker {
             None => None,
             Some(address) => Some(listen(address, &worker, stop.clone()).await?),
         };
-        tokio::spawn(tell_the_service_manager(worker.health(), stop.clone()));
-        worker.run(stop).await?;
+        // Waited for: at a quick stop the runtime would end before the task has said so.
+        let telling = tokio::spawn(tell_the_service_manager(worker.health(), stop.clone()));
+        let result = worker.run(stop).await;
+        telling.await?;
+        result?;
         if let Some(serving) = serving {
             serving.await??;
         }
@@ -148,8 +151,10 @@ async fn tell_the_service_manager(health: Arc<Health>, stop: CancellationToken) 
             tracing::debug!(%error, "could not notify the service manager");
         }
     };
-    health.ready().await;
-    tell(sd_notify::NotifyState::Ready);
+    tokio::select! {
+        () = health.ready() => tell(sd_notify::NotifyState::Ready),
+        () = stop.cancelled() => {}
+    }
     stop.cancelled().await;
     tell(sd_notify::NotifyState::Stopping);
 }
