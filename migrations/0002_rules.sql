@@ -1,15 +1,12 @@
 -- What a row must be, and who is told of it. Every refusal's first line names the column, what is
 -- wrong with the value and what is allowed; texts of user_data and offline_push are never repeated.
 
-CREATE FUNCTION callq.refuse(p_column text, p_fault text, p_allowed text, p_hint text DEFAULT NULL)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION USING
-        MESSAGE = format('%s %s: %s', p_column, p_fault, p_allowed),
-        ERRCODE = 'check_violation', SCHEMA = 'callq', TABLE = 'jobs', COLUMN = p_column,
-        HINT = coalesce(p_hint, '');
-END $$;
-COMMENT ON FUNCTION callq.refuse IS 'Refuses a row of callq.jobs with a message in the one form that all refusals have.';
+-- What check_job raises: the column, the message, and a hint or NULL.
+CREATE FUNCTION callq.refusal(p_column text, p_fault text, p_allowed text, p_hint text DEFAULT NULL)
+RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY[p_column, format('%s %s: %s', p_column, p_fault, p_allowed), p_hint]
+$$;
+COMMENT ON FUNCTION callq.refusal IS 'Why a row of callq.jobs is refused, in the one form that all refusals have.';
 
 -- For messages: a value as a person would quote it, on one line and never longer than that.
 CREATE FUNCTION callq.quoted(p_value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -150,7 +147,11 @@ DECLARE
     v_item text;
     v_fault text;
     v_run_at timestamp;
+    v_refusal text[];
 BEGIN
+    -- One place raises, so that what a client prints after the message is one line.
+    <<checks>>
+    BEGIN
     -- Everything is refused here and nothing left to the table's constraints: their DETAIL shows the
     -- whole row, user_data and offline_push included.
     IF TG_OP = 'INSERT' THEN
@@ -176,111 +177,137 @@ BEGIN
             WHEN NEW.finished_at IS NOT NULL THEN 'finished_at'
             WHEN ((NEW.ring_no > 1) = (NEW.root_id IS NOT NULL)) IS NOT TRUE THEN 'ring_no' END;
         IF v_item IS NOT NULL THEN
-            PERFORM callq.refuse(v_item, 'is given', 'leave it out, callq writes it itself');
+            v_refusal := callq.refusal(v_item, 'is given', 'leave it out, callq writes it itself');
+            EXIT checks;
         END IF;
     END IF;
 
     IF (octet_length(NEW.app) BETWEEN 1 AND 64) IS NOT TRUE THEN
-        PERFORM callq.refuse('app', callq.length_fault(NEW.app), 'it must be 1 to 64 bytes');
+        v_refusal := callq.refusal('app', callq.length_fault(NEW.app), 'it must be 1 to 64 bytes');
+        EXIT checks;
     END IF;
     IF (octet_length(NEW.robot_account) BETWEEN 1 AND 32) IS NOT TRUE THEN
-        PERFORM callq.refuse('robot_account', callq.length_fault(NEW.robot_account), 'it must be 1 to 32 bytes');
+        v_refusal := callq.refusal('robot_account', callq.length_fault(NEW.robot_account), 'it must be 1 to 32 bytes');
+        EXIT checks;
     END IF;
 
     v_count := cardinality(NEW.callees);
     IF v_count IS NULL THEN
-        PERFORM callq.refuse('callees', 'is NULL', 'it must be a list of 1 to 100 accounts');
+        v_refusal := callq.refusal('callees', 'is NULL', 'it must be a list of 1 to 100 accounts');
+        EXIT checks;
     ELSIF array_ndims(NEW.callees) > 1 THEN
-        PERFORM callq.refuse('callees', 'is a list of lists', 'it must be a list of 1 to 100 accounts');
+        v_refusal := callq.refusal('callees', 'is a list of lists', 'it must be a list of 1 to 100 accounts');
+        EXIT checks;
     ELSIF v_count NOT BETWEEN 1 AND 100 THEN
-        PERFORM callq.refuse('callees', format('has %s accounts', v_count), 'it must have 1 to 100',
+        v_refusal := callq.refusal('callees', format('has %s accounts', v_count), 'it must have 1 to 100',
             CASE WHEN v_count > 100 THEN 'Callees of one job share one room and see each other; insert one job per callee to ring them apart.' END);
+        EXIT checks;
     END IF;
     FOREACH v_item IN ARRAY NEW.callees LOOP
         IF v_item IS NULL THEN
-            PERFORM callq.refuse('callees', 'has an account that is NULL', 'each must be 1 to 32 bytes');
+            v_refusal := callq.refusal('callees', 'has an account that is NULL', 'each must be 1 to 32 bytes');
+            EXIT checks;
         ELSIF octet_length(v_item) NOT BETWEEN 1 AND 32 THEN
-            PERFORM callq.refuse('callees', format('has the account %s of %s bytes', callq.quoted(v_item), octet_length(v_item)),
+            v_refusal := callq.refusal('callees', format('has the account %s of %s bytes', callq.quoted(v_item), octet_length(v_item)),
                 'each must be 1 to 32 bytes');
+            EXIT checks;
         END IF;
     END LOOP;
     IF v_count > 1 THEN
         SELECT c INTO v_item FROM unnest(NEW.callees) AS c GROUP BY c HAVING count(*) > 1 ORDER BY c LIMIT 1;
         IF FOUND THEN
-            PERFORM callq.refuse('callees', format('has the account %s more than once', callq.quoted(v_item)),
+            v_refusal := callq.refusal('callees', format('has the account %s more than once', callq.quoted(v_item)),
                 'each must appear once');
+            EXIT checks;
         END IF;
     END IF;
 
     IF (NEW.media_type IN ('Audio', 'Video')) IS NOT TRUE THEN
-        PERFORM callq.refuse('media_type', 'is ' || callq.quoted(NEW.media_type), 'it must be Audio or Video, spelled so');
+        v_refusal := callq.refusal('media_type', 'is ' || callq.quoted(NEW.media_type), 'it must be Audio or Video, spelled so');
+        EXIT checks;
     END IF;
 
     IF (NEW.room_id_type IN (1, 2)) IS NOT TRUE THEN
-        PERFORM callq.refuse('room_id_type', 'is ' || coalesce(NEW.room_id_type::text, 'NULL'),
+        v_refusal := callq.refusal('room_id_type', 'is ' || coalesce(NEW.room_id_type::text, 'NULL'),
             'it must be 1 (room_id is a number) or 2 (room_id is text)');
+        EXIT checks;
     ELSIF NEW.room_id IS NULL AND NEW.room_id_type = 1 THEN
-        PERFORM callq.refuse('room_id', 'is NULL while room_id_type is 1',
+        v_refusal := callq.refusal('room_id', 'is NULL while room_id_type is 1',
             'it must be a number from 1 to 2147483647, or leave room_id_type at 2 and callq makes a room');
+        EXIT checks;
     ELSIF NEW.room_id_type = 1 AND (CASE WHEN NEW.room_id ~ '^[1-9][0-9]{0,9}$' THEN NEW.room_id::bigint > 2147483647 ELSE true END) THEN
-        PERFORM callq.refuse('room_id', 'is ' || callq.quoted(NEW.room_id) || ' while room_id_type is 1',
+        v_refusal := callq.refusal('room_id', 'is ' || callq.quoted(NEW.room_id) || ' while room_id_type is 1',
             'it must be a number from 1 to 2147483647 in digits, without sign or leading zero');
+        EXIT checks;
     ELSIF octet_length(NEW.room_id) NOT BETWEEN 1 AND 64 THEN
-        PERFORM callq.refuse('room_id', callq.length_fault(NEW.room_id), 'it must be 1 to 64 bytes');
+        v_refusal := callq.refusal('room_id', callq.length_fault(NEW.room_id), 'it must be 1 to 64 bytes');
+        EXIT checks;
     ELSIF NEW.room_id !~ '^[]a-zA-Z0-9 !#$%&()+:;<=.>?@[^_{}|~,-]+$' THEN
-        PERFORM callq.refuse('room_id', 'is ' || callq.quoted(NEW.room_id),
+        v_refusal := callq.refusal('room_id', 'is ' || callq.quoted(NEW.room_id),
             'it must be 1 to 64 letters a-z, digits, spaces and !#$%&()+-:;<=.>?@[]^_{}|~,');
+        EXIT checks;
     END IF;
 
     IF (NEW.ring_timeout_ms BETWEEN 10000 AND 600000) IS NOT TRUE THEN
-        PERFORM callq.refuse('ring_timeout_ms', 'is ' || coalesce(NEW.ring_timeout_ms::text, 'NULL'),
+        v_refusal := callq.refusal('ring_timeout_ms', 'is ' || coalesce(NEW.ring_timeout_ms::text, 'NULL'),
             'it must be from 10000 to 600000 milliseconds');
+        EXIT checks;
     END IF;
 
     IF octet_length(NEW.user_data) > 1000 THEN
-        PERFORM callq.refuse('user_data', callq.length_fault(NEW.user_data), 'it must be at most 1000 bytes');
+        v_refusal := callq.refusal('user_data', callq.length_fault(NEW.user_data), 'it must be at most 1000 bytes');
+        EXIT checks;
     END IF;
 
     IF NEW.offline_push IS NOT NULL THEN
         v_fault := callq.offline_push_fault(NEW.offline_push);
         IF v_fault IS NOT NULL THEN
-            RAISE EXCEPTION USING MESSAGE = v_fault, ERRCODE = 'check_violation',
-                SCHEMA = 'callq', TABLE = 'jobs', COLUMN = 'offline_push';
+            v_refusal := ARRAY['offline_push', v_fault, NULL];
+            EXIT checks;
         END IF;
     END IF;
 
     IF (NEW.priority BETWEEN 0 AND 3) IS NOT TRUE THEN
-        PERFORM callq.refuse('priority', 'is ' || coalesce(NEW.priority::text, 'NULL'), 'it must be from 0 (most urgent) to 3');
+        v_refusal := callq.refusal('priority', 'is ' || coalesce(NEW.priority::text, 'NULL'), 'it must be from 0 (most urgent) to 3');
+        EXIT checks;
     END IF;
     IF (NEW.max_attempts BETWEEN 1 AND 100) IS NOT TRUE THEN
-        PERFORM callq.refuse('max_attempts', 'is ' || coalesce(NEW.max_attempts::text, 'NULL'), 'it must be from 1 to 100');
+        v_refusal := callq.refusal('max_attempts', 'is ' || coalesce(NEW.max_attempts::text, 'NULL'), 'it must be from 1 to 100');
+        EXIT checks;
     END IF;
     IF (NEW.on_doubt IN ('hold', 'reconcile', 'retry')) IS NOT TRUE THEN
-        PERFORM callq.refuse('on_doubt', 'is ' || callq.quoted(NEW.on_doubt), 'it must be hold, reconcile or retry');
+        v_refusal := callq.refusal('on_doubt', 'is ' || callq.quoted(NEW.on_doubt), 'it must be hold, reconcile or retry');
+        EXIT checks;
     END IF;
     IF NEW.retry_callees IS NULL THEN
-        PERFORM callq.refuse('retry_callees', 'is NULL', 'it must be true or false');
+        v_refusal := callq.refusal('retry_callees', 'is NULL', 'it must be true or false');
+        EXIT checks;
     END IF;
     IF octet_length(NEW.idempotency_key) NOT BETWEEN 1 AND 255 THEN
-        PERFORM callq.refuse('idempotency_key', callq.length_fault(NEW.idempotency_key), 'it must be 1 to 255 bytes, or NULL');
+        v_refusal := callq.refusal('idempotency_key', callq.length_fault(NEW.idempotency_key), 'it must be 1 to 255 bytes, or NULL');
+        EXIT checks;
     END IF;
     IF (jsonb_typeof(NEW.metadata) = 'object') IS NOT TRUE THEN
-        PERFORM callq.refuse('metadata', 'is ' || coalesce(callq.json_kind(NEW.metadata), 'NULL'), 'it must be a JSON object of at most 8192 bytes');
+        v_refusal := callq.refusal('metadata', 'is ' || coalesce(callq.json_kind(NEW.metadata), 'NULL'), 'it must be a JSON object of at most 8192 bytes');
+        EXIT checks;
     ELSIF octet_length(NEW.metadata::text) > 8192 THEN
-        PERFORM callq.refuse('metadata', callq.length_fault(NEW.metadata::text), 'it must be at most 8192 bytes');
+        v_refusal := callq.refusal('metadata', callq.length_fault(NEW.metadata::text), 'it must be at most 8192 bytes');
+        EXIT checks;
     END IF;
 
     -- Year 10000 and later is milliseconds taken for seconds: such a job would wait in silence.
     IF (isfinite(NEW.run_at) AND NEW.run_at < '10000-01-01 00:00:00+00') IS NOT TRUE THEN
-        PERFORM callq.refuse('run_at', 'is ' || coalesce(NEW.run_at::text, 'NULL'),
+        v_refusal := callq.refusal('run_at', 'is ' || coalesce(NEW.run_at::text, 'NULL'),
             'it must be a point in time before the year 10000');
+        EXIT checks;
     END IF;
 
     -- The deadline. expires_at = run_at + ttl, so that moving run_at moves it. The sum is taken in
     -- UTC: a day of ttl is 24 hours whatever the session's time zone makes of it.
     v_run_at := NEW.run_at AT TIME ZONE 'UTC';
     IF (NEW.ttl > interval '0' AND NEW.ttl <= interval '100 years') IS FALSE THEN
-        PERFORM callq.refuse('ttl', 'is ' || NEW.ttl, 'it must be longer than zero and at most 100 years; expires_at = ''infinity'' means no deadline');
+        v_refusal := callq.refusal('ttl', 'is ' || NEW.ttl, 'it must be longer than zero and at most 100 years; expires_at = ''infinity'' means no deadline');
+        EXIT checks;
     END IF;
     IF TG_OP = 'INSERT' THEN
         v_count := (NEW.expires_at IS NOT NULL AND NEW.ttl <> interval '1 hour')::int;
@@ -293,17 +320,20 @@ BEGIN
         END IF;
     END IF;
     IF v_count = 1 AND (v_run_at + NEW.ttl) AT TIME ZONE 'UTC' <> NEW.expires_at THEN
-        PERFORM callq.refuse('expires_at', 'is given together with another ttl', 'give ttl or expires_at, not both');
+        v_refusal := callq.refusal('expires_at', 'is given together with another ttl', 'give ttl or expires_at, not both');
+        EXIT checks;
     END IF;
     IF NEW.expires_at IS NULL THEN
         NEW.ttl := coalesce(NEW.ttl, interval '1 hour');
         NEW.expires_at := (v_run_at + NEW.ttl) AT TIME ZONE 'UTC';
     END IF;
     IF NEW.expires_at <= NEW.run_at THEN
-        PERFORM callq.refuse('expires_at', 'is ' || NEW.expires_at,
+        v_refusal := callq.refusal('expires_at', 'is ' || NEW.expires_at,
             format('it must be after run_at, which is %s', NEW.run_at));
+        EXIT checks;
     ELSIF isfinite(NEW.expires_at) AND NEW.expires_at >= '10100-01-01 00:00:00+00' THEN
-        PERFORM callq.refuse('expires_at', 'is ' || NEW.expires_at, 'it must be before the year 10100, or infinity');
+        v_refusal := callq.refusal('expires_at', 'is ' || NEW.expires_at, 'it must be before the year 10100, or infinity');
+        EXIT checks;
     ELSIF NOT isfinite(NEW.expires_at) THEN
         NEW.ttl := NULL;
     ELSIF (v_run_at + NEW.ttl) AT TIME ZONE 'UTC' IS DISTINCT FROM NEW.expires_at THEN
@@ -331,6 +361,14 @@ BEGIN
             cardinality(NEW.callees);
     END IF;
     RETURN NEW;
+    END checks;
+
+    IF v_refusal[3] IS NULL THEN
+        RAISE EXCEPTION USING MESSAGE = v_refusal[2], ERRCODE = 'check_violation',
+            SCHEMA = 'callq', TABLE = 'jobs', COLUMN = v_refusal[1];
+    END IF;
+    RAISE EXCEPTION USING MESSAGE = v_refusal[2], ERRCODE = 'check_violation',
+        SCHEMA = 'callq', TABLE = 'jobs', COLUMN = v_refusal[1], HINT = v_refusal[3];
 END $$;
 COMMENT ON FUNCTION callq.check_job IS 'Trigger: checks what a user gave, fills expires_at and due_at.';
 

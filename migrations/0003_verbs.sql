@@ -224,7 +224,7 @@ BEGIN
         ON callq.jobs TO %I', role_name);
     EXECUTE format('GRANT EXECUTE ON FUNCTION callq.enqueue, callq.cancel, callq.retry, callq.resolve,
         callq.pause_app, callq.resume_app, callq.pause_all, callq.resume_all,
-        callq.refuse, callq.quoted, callq.json_kind, callq.length_fault, callq.offline_push_fault, callq.wake_workers TO %I', role_name);
+        callq.refusal, callq.quoted, callq.json_kind, callq.length_fault, callq.offline_push_fault, callq.wake_workers TO %I', role_name);
 END $$;
 COMMENT ON FUNCTION callq.allow_producer IS 'Lets a role insert jobs, change what users may change, use the verbs and read jobs; not write callq''s own columns.';
 

@@ -57,7 +57,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        logging::init(self.log_format, "info")?;
+        logging::init(self.log_format, "info,sqlx=error")?;
         let database_url = config::database_url(&config::Process)?;
         let app = config::app(&config::Process)?;
         let app = worker_app(app, Duration::from_millis(self.request_timeout_ms))?;

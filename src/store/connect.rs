@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use tokio::time::timeout;
 
 /// What every connection of a worker is set to before its first statement.
 ///
@@ -72,18 +73,36 @@ impl StoreError {
     }
 }
 
+/// How every connection is made.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|e: sqlx::Error| StoreError::Url(e.to_string()))?;
+    Ok(options
+        .application_name("callq")
+        .log_statements(tracing::log::LevelFilter::Trace))
+}
+
+/// One connection outside any pool, or why there is none.
+pub(super) async fn connect_plainly(
+    options: &PgConnectOptions,
+) -> Result<PgConnection, StoreError> {
+    match timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(StoreError::Connect),
+        Err(_) => Err(StoreError::Connect(sqlx::Error::PoolTimedOut)),
+    }
+}
+
 impl Store {
     /// Connects to `url` with at most `connections` connections, opened when needed.
     ///
     /// # Errors
     /// If the URL cannot be read or the database cannot be reached.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|e: sqlx::Error| StoreError::Url(e.to_string()))?;
-        let options = options
-            .application_name("callq")
-            .log_statements(tracing::log::LevelFilter::Trace);
+        let options = options(url)?;
+        // The pool would try for ten seconds and then say that it ran out of time, whatever the
+        // reason; a plain connection says at once what is wrong.
+        let first = connect_plainly(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -93,9 +112,9 @@ impl Store {
                     Ok(())
                 })
             })
-            .connect_with(options)
-            .await
-            .map_err(StoreError::Connect)?;
+            .connect_lazy_with(options);
+        // Said goodbye to without waiting for the answer: the pool has its own connections.
+        drop(first);
         Ok(Self { pool })
     }
 

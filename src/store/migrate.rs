@@ -3,6 +3,7 @@
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
+use super::connect::{connect_plainly, options};
 use super::{Store, StoreError};
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
@@ -33,9 +34,7 @@ pub struct Migrated {
 /// If the database cannot be reached, the user may not create the schema, or a file that was
 /// applied before has been changed since.
 pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
-    let mut connection = PgConnection::connect(url)
-        .await
-        .map_err(StoreError::Connect)?;
+    let mut connection = connect_plainly(&options(url)?).await?;
     let migrator = migrator();
     let total = migrator.iter().count();
     let before = applied(&mut connection).await?;

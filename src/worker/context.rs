@@ -60,6 +60,10 @@ impl Context {
         limits: &Limits,
         recorder: Recorder,
     ) -> Self {
+        let metrics = Metrics::default();
+        for app in &apps {
+            metrics.serve(&app.name);
+        }
         Self {
             store,
             database_url,
@@ -70,7 +74,7 @@ impl Context {
             pauses: Pauses::default(),
             wake: Wake::default(),
             health: Arc::new(Health::new(limits.poll_interval)),
-            metrics: Arc::new(Metrics::default()),
+            metrics: Arc::new(metrics),
             recorder,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::call::Reason;
 use crate::store;
 
 /// Seconds; from a millisecond, where lateness should be, to the minutes of an outage.
@@ -197,6 +198,32 @@ impl Metrics {
             let _ = writeln!(text, "# could not encode: {error}");
         }
         text
+    }
+
+    /// Makes the series of an app that is served, so that an alert on their absence means
+    /// something.
+    pub(super) fn serve(&self, app: &str) {
+        let label = AppLabel {
+            app: app.to_owned(),
+        };
+        drop(self.lateness.get_or_create(&label));
+        for (state, reason) in [
+            ("placed", Reason::Accepted),
+            ("failed", Reason::Refused),
+            ("in_doubt", Reason::ReplyUnknown),
+        ] {
+            let labels = ResultLabels {
+                app: app.to_owned(),
+                state: state.to_owned(),
+                reason: reason.as_str().to_owned(),
+            };
+            drop(self.results.get_or_create(&labels));
+        }
+        let labels = CodeLabels {
+            app: app.to_owned(),
+            code: "0".to_owned(),
+        };
+        drop(self.replies.get_or_create(&labels));
     }
 
     pub(super) fn claimed(&self, jobs: usize) {

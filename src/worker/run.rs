@@ -54,12 +54,14 @@ impl Worker {
             if serve::serve(&store, &app).await?.is_ok() {
                 apps.push(Arc::new(app));
             } else {
-                tracing::error!("{}", serve::refusal(&app));
                 refusals.push(serve::refusal(&app));
             }
         }
         if apps.is_empty() {
             return Err(WorkerError::NothingToServe(refusals.join("; ")));
+        }
+        for refusal in refusals {
+            tracing::error!("{refusal}");
         }
         let (recorder, results) = Recorder::new();
         let limits = Limits {
@@ -169,9 +171,7 @@ fn check_lease(config: &WorkerConfig) -> Result<(), WorkerError> {
 /// Host, process and four random digits, so that a restarted worker never has an earlier one's
 /// name.
 fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_default();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "worker",
         host => host,

@@ -243,13 +243,11 @@ fn only_one_file_knows_the_crate_of_the_backoff() {
 }
 
 /// Files that read the environment, each with its reason.
-const READ_THE_ENVIRONMENT: [&str; 3] = [
+const READ_THE_ENVIRONMENT: [&str; 2] = [
     // Where binaries and homes are; a test describes a machine with it.
     "src/dev/postgres/places.rs",
     // To keep the PG... variables of the shell from the private server.
     "src/dev/postgres/binaries.rs",
-    // The host's name where the kernel does not tell it.
-    "src/worker/run.rs",
 ];
 
 #[test]
