@@ -21,7 +21,13 @@ fn samples<T>(strategy: &impl Strategy<Value = T>) -> (u64, Vec<T>) {
         || u64::from(uuid::Uuid::new_v4().as_fields().0),
         |seed| seed.parse().expect("CALLQ_TEST_SEED is a number"),
     );
-    println!("CALLQ_TEST_SEED={seed}");
+    #[allow(
+        clippy::print_stdout,
+        reason = "shown when the test fails, to repeat it"
+    )]
+    {
+        println!("CALLQ_TEST_SEED={seed}");
+    }
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -24,11 +24,8 @@ async fn run(pool: &PgPool, sql: &str) {
 
 /// Runs one statement of the worker.
 async fn work(pool: &PgPool, statement: &Statement, arguments: &str) {
-    run(
-        pool,
-        &format!("{}; EXECUTE s({arguments})", statement.prepare()),
-    )
-    .await;
+    let (prepare, name) = statement.prepare();
+    run(pool, &format!("{prepare} EXECUTE {name}({arguments})")).await;
 }
 
 async fn value(pool: &PgPool, sql: &str) -> String {
@@ -93,6 +90,11 @@ fn gated_expire() -> Statement {
     )
 }
 
+/// Forgets all jobs, for the next case.
+async fn clear(pool: &PgPool) {
+    run(pool, "TRUNCATE callq.jobs, callq.attempts RESTART IDENTITY").await;
+}
+
 /// A job that is due.
 async fn due(pool: &PgPool) {
     run(pool, "INSERT INTO callq.jobs (robot_account, callees, on_doubt) VALUES ('bot', '{jack}', 'retry')").await;
@@ -150,6 +152,8 @@ async fn outcome(pool: &PgPool) -> String {
 
 #[tokio::test]
 async fn a_claim_passes_over_a_job_that_was_cancelled_claimed_or_moved_meanwhile() {
+    let database = Database::new().await;
+    let pool = database.pool();
     for (meanwhile, then) in [
         ("SELECT callq.cancel(1)", "cancelled cancelled_by_user 0 0"),
         (
@@ -166,8 +170,7 @@ async fn a_claim_passes_over_a_job_that_was_cancelled_claimed_or_moved_meanwhile
         ),
         ("UPDATE callq.jobs SET callees = '{ann}'", "scheduled 0 0"),
     ] {
-        let database = Database::new().await;
-        let pool = database.pool();
+        clear(pool).await;
         due(pool).await;
         race(
             &database,
@@ -232,12 +235,13 @@ async fn a_job_whose_deadline_was_moved_meanwhile_does_not_expire() {
 
 #[tokio::test]
 async fn a_job_whose_reply_was_recorded_meanwhile_does_not_lapse() {
+    let database = Database::new().await;
+    let pool = database.pool();
     for (next, then) in [
         ("placed", "placed accepted 1 0 call-1-1 replied"),
         ("scheduled", "scheduled throttled 1 0 replied"),
     ] {
-        let database = Database::new().await;
-        let pool = database.pool();
+        clear(pool).await;
         dialing(pool).await;
         run(
             pool,
@@ -299,6 +303,8 @@ async fn a_doubt_that_a_late_reply_settled_meanwhile_is_not_rung_again() {
 async fn a_reply_finds_its_job_though_the_job_changed_since_the_snapshot() {
     // What happens meanwhile, the reply, and what it leads to.
     let rang = "placed accepted 1 0 call-1-1 replied";
+    let database = Database::new().await;
+    let pool = database.pool();
     for (meanwhile, next, then) in [
         ("lapse", "placed", rang),
         ("lapse", "scheduled", "scheduled throttled 1 0 replied"),
@@ -325,8 +331,7 @@ async fn a_reply_finds_its_job_though_the_job_changed_since_the_snapshot() {
         ),
         ("delete", "placed", ""),
     ] {
-        let database = Database::new().await;
-        let pool = database.pool();
+        clear(pool).await;
         dialing(pool).await;
         let change = async {
             match meanwhile {
@@ -428,12 +433,13 @@ async fn a_doubt_whose_attempt_was_deleted_ends_unresolved_and_blocks_no_other()
 
 #[tokio::test]
 async fn giving_back_heeds_a_cancel_and_leaves_a_doubt() {
+    let database = Database::new().await;
+    let pool = database.pool();
     for (meanwhile, then) in [
         ("cancel", "cancelled cancelled_by_user 1 0 not_sent"),
         ("lapse", "in_doubt lease_lapsed 1 1 unknown"),
     ] {
-        let database = Database::new().await;
-        let pool = database.pool();
+        clear(pool).await;
         dialing(pool).await;
         let change = async {
             match meanwhile {

@@ -117,8 +117,8 @@ async fn of_two_sessions_with_one_key_the_second_waits_for_what_the_first_decide
         let mut first = PgConnection::connect(database.url()).await.unwrap();
         let enqueue = format!("callq.enqueue('bot', '{{jack}}', idempotency_key => '{key}')");
         let begin = format!("BEGIN; SELECT {enqueue}");
-        let opened = sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut first);
-        opened.await.unwrap();
+        let done = sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut first);
+        done.await.unwrap();
         let other = pool.clone();
         let second =
             tokio::spawn(

@@ -1,5 +1,7 @@
 //! The statements of `src/store`, as psql would run them: prepared, with parameters as SQL text.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// One statement and the types of its parameters.
 pub(crate) struct Statement {
     sql: String,
@@ -92,8 +94,11 @@ impl Statement {
         self
     }
 
-    /// Prepares it under the name `s`.
-    pub(crate) fn prepare(&self) -> String {
-        format!("DEALLOCATE ALL; PREPARE s({}) AS {}", self.types, self.sql)
+    /// The SQL that prepares it, and the name it has then: another one each time.
+    pub(crate) fn prepare(&self) -> (String, String) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("s{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let sql = format!("PREPARE {name}({}) AS {};", self.types, self.sql);
+        (sql, name)
     }
 }
