@@ -54,7 +54,10 @@ async fn made_by_hand() -> Database {
         FROM (VALUES
             (2, 1, 'replied', 10, 'safe', 60011, 'r21', NULL, NULL),
             (2, 2, 'replied', 20, 'accepted', 0, 'r22', 'c2', '
-             [{\"Callee_Account\": \"ann\", \"ResultCode\": 0}, {\"Callee_Account\": \"bob\", \"ResultCode\": 7}, {\"Callee_Account\": \"bob\", \"ResultCode\": 8}, {\"Callee_Account\": \"who\", \"ResultCode\": 9}, 3]'),
+             [{\"Callee_Account\": \"ann\", \"ResultCode\": 0},
+             {\"Callee_Account\": \"bob\", \"ResultCode\": 7},
+             {\"Callee_Account\": \"bob\", \"ResultCode\": 8},
+             {\"Callee_Account\": \"who\", \"ResultCode\": 9}, 3]'),
             (3, 1, 'replied', 30, 'cannot', 60002, 'r31', NULL, '{}'),
             (4, 1, 'unknown', 40, 'in_doubt', NULL, NULL, NULL, NULL),
             (5, 1, 'claimed', NULL, NULL, NULL, NULL, NULL, NULL),
