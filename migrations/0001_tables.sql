@@ -236,7 +236,7 @@ COMMENT ON COLUMN callq.apps.paused_at IS 'Since when none of its jobs is claime
 COMMENT ON COLUMN callq.apps.pause_reason IS 'Why, as a short word or the person''s own words.';
 COMMENT ON COLUMN callq.apps.pause_detail IS 'The code and text that led to it.';
 COMMENT ON COLUMN callq.apps.paused_by IS 'The worker or the database user who paused it.';
-COMMENT ON COLUMN callq.apps.pause_fingerprint IS 'Which credentials met the fault, as a short one-way mark; workers with others go on. NULL: the pause is for all.';
+COMMENT ON COLUMN callq.apps.pause_fingerprint IS 'Which credentials met the fault, as a short one-way mark; workers with others go on. *: several credentials have met it, so it is for all. NULL: a person paused it, for all.';
 COMMENT ON COLUMN callq.apps.probe_at IS 'When one job is tried next to see whether the fault is gone; NULL: only a person resumes it.';
 COMMENT ON COLUMN callq.apps.probes IS 'How many jobs have been tried since the pause.';
 COMMENT ON COLUMN callq.apps.resumed_at IS 'When the last pause ended.';

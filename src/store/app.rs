@@ -29,7 +29,8 @@ pub struct ServeRefused;
 pub struct Paused {
     /// The word or words in `pause_reason`.
     pub reason: String,
-    /// Whose credentials the pause is for; `None`: everybody's.
+    /// Whose credentials the pause is for; `None`: everybody's, by a person; `*`: everybody's, since
+    /// several have met the fault.
     pub fingerprint: Option<String>,
 }
 
@@ -47,10 +48,11 @@ impl PauseState {
     #[must_use]
     pub fn holds(&self, app: &str, fingerprint: &str) -> bool {
         self.all.is_some()
-            || self
-                .apps
-                .get(app)
-                .is_some_and(|p| p.fingerprint.as_deref().is_none_or(|f| f == fingerprint))
+            || self.apps.get(app).is_some_and(|p| {
+                p.fingerprint
+                    .as_deref()
+                    .is_none_or(|f| f == "*" || f == fingerprint)
+            })
     }
 }
 

@@ -15,10 +15,10 @@
 WITH asked AS (
     SELECT q.app, q.slots, q.low0, q.low1, q.low2, q.low3, a.calls_per_second,
            CASE WHEN s.paused_at IS NOT NULL THEN true
-                WHEN a.paused_at IS NULL OR a.pause_fingerprint <> q.fingerprint THEN false
+                WHEN a.paused_at IS NULL OR a.pause_fingerprint NOT IN ('*', q.fingerprint) THEN false
                 ELSE a.probe_at IS NULL OR a.probe_at > now() END AS paused,
            (s.paused_at IS NULL AND a.paused_at IS NOT NULL AND a.probe_at <= now()
-            AND a.pause_fingerprint = q.fingerprint) IS TRUE AS probing
+            AND a.pause_fingerprint IN ('*', q.fingerprint)) IS TRUE AS probing
     FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
                 $7::timestamptz[]) AS q(app, slots, fingerprint, low0, low1, low2, low3)
     JOIN callq.apps AS a ON a.app = q.app

@@ -9,7 +9,7 @@ use callq::sandbox::{Fault, FaultKind};
 use callq::store::{AttemptState, ClaimOrder, Claimed, Lows, Store, WriteBack, Written};
 use uuid::Uuid;
 
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, Running, client};
 
 #[tokio::test]
 async fn call_id_and_callee_results_stand_on_the_row() {
@@ -178,6 +178,43 @@ async fn a_paused_app_is_resumed_by_a_probe_that_succeeds() {
         rig.value::<bool>("SELECT paused_at IS NULL FROM callq.apps")
             .await
     );
+}
+
+/// A worker whose secret key is another app's.
+async fn worker_with_key(rig: &Rig, key: &str) -> Running {
+    let mut config = rig.config();
+    config.apps[0].client = client(&rig.sandbox.url(), key, Duration::from_secs(8));
+    rig.worker_with(config).await
+}
+
+#[tokio::test]
+async fn a_worker_with_a_wrong_key_does_not_pause_one_with_the_right_key() {
+    let rig = Rig::new().await;
+    let wrong = worker_with_key(&rig, "a wrong key").await;
+    let id = rig.insert("jack", &[]).await;
+    rig.until(id, |job| job.reason.as_deref() == Some("app_fault"))
+        .await;
+    let right = rig.worker().await;
+    rig.until_state(id, "placed").await;
+    wrong.stop().await.unwrap();
+    right.stop().await.unwrap();
+    rig.audit().await;
+}
+
+#[tokio::test]
+async fn two_wrong_keys_pause_the_app_for_all_instead_of_asking_on_and_on() {
+    let rig = Rig::new().await;
+    let one = worker_with_key(&rig, "a wrong key").await;
+    let id = rig.insert("jack", &[]).await;
+    rig.until(id, |job| job.reason.as_deref() == Some("app_fault"))
+        .await;
+    let two = worker_with_key(&rig, "another wrong key").await;
+    rig.until(id, |job| job.attempt >= 2 && job.state == "scheduled")
+        .await;
+    one.stop().await.unwrap();
+    two.stop().await.unwrap();
+    let pause: String = rig.value("SELECT pause_fingerprint FROM callq.apps").await;
+    assert_eq!(pause, "*");
 }
 
 #[tokio::test]
