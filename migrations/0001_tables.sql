@@ -10,7 +10,7 @@ CREATE TYPE callq.job_state AS ENUM (
     'scheduled', 'dialing', 'in_doubt', 'placed', 'completed',
     'failed', 'expired', 'cancelled', 'unresolved');
 COMMENT ON TYPE callq.job_state IS
-    'scheduled: waits for due_at. dialing: claimed; a request may be on its way. in_doubt: a request may have been sent and its reply is unknown. placed: Tencent accepted the call. completed: placed and its outcome is known. failed, expired, cancelled: ended, and nobody was rung as far as any reply says. unresolved: ended in doubt after 6 days.';
+    'scheduled: waits for due_at. dialing: claimed; a request may be on its way. in_doubt: a request may have been sent and its reply is unknown. placed: Tencent accepted the call. completed: placed and its outcome is known. failed, expired, cancelled: ended, and nobody was rung as far as any reply says. unresolved: ended, and nobody knows whether the phone rang.';
 
 CREATE TYPE callq.attempt_state AS ENUM ('claimed', 'not_sent', 'replied', 'unknown');
 COMMENT ON TYPE callq.attempt_state IS
@@ -343,4 +343,5 @@ INSERT INTO callq.reasons (reason, sentence, next_step) VALUES
     ('expired_pace', 'The deadline passed while the job waited for its turn in the app''s pace.', 'Spread run_at, raise ttl, or raise the pace.'),
     ('expired_unreachable', 'The deadline passed while Tencent''s host could not be reached.', 'Check the network; insert a new job if the call still makes sense.'),
     ('expired_throttled', 'The deadline passed while Tencent refused requests because too many came.', 'Lower calls_per_second or raise ttl.'),
+    ('earlier_in_doubt', 'It ended without a call, but an earlier attempt may have rung.', 'Find out whether the phone rang, then SELECT callq.resolve(id, ''placed'' | ''retry'' | ''failed'').'),
     ('unresolved', 'After 6 days nobody knows whether the phone rang; Tencent''s records are gone after 7.', 'SELECT callq.resolve(id, ''placed'' | ''failed'') if you know.');

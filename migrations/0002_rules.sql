@@ -343,9 +343,9 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         IF NEW.run_at <> OLD.run_at THEN
             NEW.due_at := NEW.run_at;
-            IF NEW.due_at <= now() + interval '60 seconds' THEN
-                PERFORM callq.wake_workers();
-            END IF;
+        END IF;
+        IF (NEW.run_at <> OLD.run_at OR NEW.app <> OLD.app) AND NEW.due_at <= now() + interval '60 seconds' THEN
+            PERFORM callq.wake_workers();
         END IF;
         -- The attempts name what was rung; their job must go on saying the same.
         IF OLD.attempt > 0 AND (NEW.app, NEW.robot_account, NEW.callees, NEW.media_type, NEW.room_id, NEW.room_id_type)

@@ -50,12 +50,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION callq.lock_job IS 'The job with this id, locked for a verb; an error if there is none.';
 
+CREATE FUNCTION callq.may_have_rung(p_job_id bigint, p_before integer) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = p_job_id AND a.attempt < p_before AND a.class = 'in_doubt')
+$$;
+COMMENT ON FUNCTION callq.may_have_rung IS 'Whether an attempt of the job before this one may have rung and nobody has settled it: such a job never ends as failed, expired or cancelled.';
+
 CREATE FUNCTION callq.cancel(job_id bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_job callq.jobs := callq.lock_job(job_id);
 BEGIN
     CASE
+        WHEN v_job.state = 'scheduled' AND callq.may_have_rung(job_id, v_job.attempt + 1) THEN
+            UPDATE callq.jobs SET state = 'unresolved', reason = 'earlier_in_doubt',
+                reason_detail = 'cancelled by ' || session_user, finished_at = now() WHERE id = job_id;
+            RETURN 'unresolved';
         WHEN v_job.state = 'scheduled' THEN
             UPDATE callq.jobs SET state = 'cancelled', reason = 'cancelled_by_user',
                 reason_detail = 'by ' || session_user, finished_at = now() WHERE id = job_id;
@@ -69,7 +79,7 @@ BEGIN
             RETURN v_job.state::text;
     END CASE;
 END $$;
-COMMENT ON FUNCTION callq.cancel IS 'Cancels a job and answers with a word. cancelled: nobody was rung and nobody will be. requested: a request is under way or in doubt; it is settled when the reply is known. too_late: the call was placed. Otherwise the end state the job already had.';
+COMMENT ON FUNCTION callq.cancel IS 'Cancels a job and answers with a word. cancelled: nobody was rung and nobody will be. unresolved: nobody will be rung again, but an earlier attempt may have rung. requested: a request is under way or in doubt; it is settled when the reply is known. too_late: the call was placed. Otherwise the end state the job already had.';
 
 CREATE FUNCTION callq.retry(job_id bigint, ttl interval DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -128,6 +138,11 @@ BEGIN
     ELSIF verdict = 'retry' AND v_job.cancel_requested_at IS NOT NULL THEN
         RAISE EXCEPTION USING MESSAGE = format('job %s cannot ring again: a cancel was asked for at %s', resolve.job_id, v_job.cancel_requested_at),
             ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Resolve it as failed, which cancels it.';
+    END IF;
+    IF verdict <> 'placed' THEN
+        -- What a person has settled is in doubt no longer.
+        UPDATE callq.attempts AS a SET class = 'safe', detail = left('settled ' || v_said, 500)
+            WHERE a.job_id = resolve.job_id AND a.class = 'in_doubt';
     END IF;
     UPDATE callq.jobs AS j SET
         state = CASE WHEN verdict = 'placed' THEN 'placed'
@@ -241,5 +256,5 @@ END $$;
 COMMENT ON FUNCTION callq.allow_report IS 'Lets a role read the report views and nothing else.';
 
 REVOKE EXECUTE ON FUNCTION callq.enqueue, callq.lock_job, callq.cancel, callq.retry, callq.resolve, callq.pause_app,
-    callq.resume_app, callq.pause_all, callq.resume_all, callq.why_expired, callq.burst, callq.allow_producer, callq.allow_report
+    callq.resume_app, callq.pause_all, callq.resume_all, callq.why_expired, callq.may_have_rung, callq.burst, callq.allow_producer, callq.allow_report
     FROM PUBLIC;

@@ -20,6 +20,9 @@ pub enum Class {
     App,
     /// As [`Class::App`], but a `UserSig` made afresh may cure it: tried once before the pause.
     AppFreshSig,
+    /// As [`Class::AppFreshSig`], and it can also mean this job's own account: if the fresh
+    /// `UserSig` is refused too while other jobs of the app go through, only the job fails.
+    AppOrJob,
     /// As [`Class::App`], and asking again within a minute prolongs the refusal.
     AppBackOff,
     /// This job's own input is refused; sending it again cannot help.
@@ -49,7 +52,7 @@ impl Class {
             Self::Accepted => Family::Accepted,
             Self::Safe | Self::Throttled | Self::QuotaUsed => Family::Safe,
             Self::InDoubt => Family::InDoubt,
-            Self::App | Self::AppFreshSig | Self::AppBackOff => Family::App,
+            Self::App | Self::AppFreshSig | Self::AppOrJob | Self::AppBackOff => Family::App,
             Self::Cannot => Family::Cannot,
         }
     }

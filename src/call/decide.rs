@@ -200,13 +200,15 @@ pub fn decide(
         Class::Throttled => again(tried, Reason::Throttled, Reason::ExpiredThrottled),
         Class::Safe => safe(policy, tried, answer),
         Class::QuotaUsed => behind_the_others(Reason::QuotaUsed),
-        Class::AppFreshSig if health == AppHealth::Proven => {
-            Transition::to(NextState::Failed, Reason::Refused)
-        }
-        Class::AppFreshSig if health == AppHealth::SigMayBeStale => {
+        Class::AppFreshSig | Class::AppOrJob if health == AppHealth::SigMayBeStale => {
             behind_the_others(Reason::RenewingUserSig)
         }
-        Class::App | Class::AppFreshSig | Class::AppBackOff => behind_the_others(Reason::AppFault),
+        Class::AppOrJob if health == AppHealth::Proven => {
+            Transition::to(NextState::Failed, Reason::Refused)
+        }
+        Class::App | Class::AppFreshSig | Class::AppOrJob | Class::AppBackOff => {
+            behind_the_others(Reason::AppFault)
+        }
     };
     debug_assert!(
         class.family() != Family::InDoubt || verdict.next == NextState::InDoubt,
@@ -307,7 +309,7 @@ mod tests {
     use super::*;
     use crate::call::{CalleeResult, Reply};
 
-    const CLASSES: [Class; 9] = [
+    const CLASSES: [Class; 10] = [
         Class::Accepted,
         Class::Safe,
         Class::Throttled,
@@ -315,6 +317,7 @@ mod tests {
         Class::InDoubt,
         Class::App,
         Class::AppFreshSig,
+        Class::AppOrJob,
         Class::AppBackOff,
         Class::Cannot,
     ];
@@ -457,12 +460,21 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_signature_is_renewed_once_before_the_app_is_at_fault() {
-        let reason =
-            |health| decide(&policy(), &tried(), Class::AppFreshSig, &reply(&[]), health).reason;
-        assert_eq!(reason(AppHealth::SigMayBeStale), Reason::RenewingUserSig);
-        assert_eq!(reason(AppHealth::Unproven), Reason::AppFault);
-        assert_eq!(reason(AppHealth::Proven), Reason::Refused);
+    fn a_refused_signature_is_renewed_before_anything_is_held_against_app_or_job() {
+        let reason = |class, health| decide(&policy(), &tried(), class, &reply(&[]), health).reason;
+        for class in [Class::AppFreshSig, Class::AppOrJob] {
+            assert_eq!(
+                reason(class, AppHealth::SigMayBeStale),
+                Reason::RenewingUserSig
+            );
+            assert_eq!(reason(class, AppHealth::Unproven), Reason::AppFault);
+        }
+        assert_eq!(reason(Class::AppOrJob, AppHealth::Proven), Reason::Refused);
+        assert_eq!(
+            reason(Class::AppFreshSig, AppHealth::Proven),
+            Reason::AppFault,
+            "an expired signature is never the job's fault"
+        );
     }
 
     proptest! {

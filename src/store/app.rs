@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// A worker's word that it serves an app.
@@ -44,6 +45,12 @@ pub struct PauseState {
 }
 
 impl PauseState {
+    /// Whether a person has paused this app, or everything.
+    #[must_use]
+    pub fn held_by_a_person(&self, app: &str) -> bool {
+        self.all.is_some() || self.apps.get(app).is_some_and(|p| p.fingerprint.is_none())
+    }
+
     /// Whether a worker with these credentials must not send a call of this app.
     #[must_use]
     pub fn holds(&self, app: &str, fingerprint: &str) -> bool {
@@ -65,17 +72,19 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn serve(&self, app: &Served) -> Result<Result<(), ServeRefused>, StoreError> {
-        let row = sqlx::query_file!(
-            "src/store/serve.sql",
-            app.app,
-            i64::from(app.sdk_app_id),
-            app.kind,
-            app.host,
-            app.calls_per_second,
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(StoreError::during("note that an app is served"))?;
+        let row = bounded!(
+            self,
+            "note that an app is served",
+            fetch_optional,
+            sqlx::query_file!(
+                "src/store/serve.sql",
+                app.app,
+                i64::from(app.sdk_app_id),
+                app.kind,
+                app.host,
+                app.calls_per_second,
+            )
+        )?;
         Ok(row.map(|_| ()).ok_or(ServeRefused))
     }
 
@@ -93,18 +102,20 @@ impl Store {
         fingerprint: &str,
         probe_after: Duration,
     ) -> Result<bool, StoreError> {
-        let row = sqlx::query_file!(
-            "src/store/pause.sql",
-            app,
-            reason,
-            detail,
-            worker,
-            fingerprint,
-            probe_after.as_secs_f64(),
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(StoreError::during("pause an app"))?;
+        let row = bounded!(
+            self,
+            "pause an app",
+            fetch_optional,
+            sqlx::query_file!(
+                "src/store/pause.sql",
+                app,
+                reason,
+                detail,
+                worker,
+                fingerprint,
+                probe_after.as_secs_f64(),
+            )
+        )?;
         Ok(row.is_some())
     }
 
@@ -115,10 +126,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn note_success(&self, app: &str) -> Result<bool, StoreError> {
-        let row = sqlx::query_file!("src/store/succeed.sql", app)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::during("note an accepted call"))?;
+        let row = bounded!(
+            self,
+            "note an accepted call",
+            fetch_optional,
+            sqlx::query_file!("src/store/succeed.sql", app)
+        )?;
         Ok(row.is_some_and(|r| r.resumed))
     }
 
@@ -127,16 +140,18 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn pauses(&self) -> Result<PauseState, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT NULL AS app, pause_reason AS "reason!", NULL AS fingerprint
+        let rows = bounded!(
+            self,
+            "read the pauses",
+            fetch_all,
+            sqlx::query!(
+                r#"SELECT NULL AS app, pause_reason AS "reason!", NULL AS fingerprint
                FROM callq.settings WHERE paused_at IS NOT NULL
                UNION ALL
                SELECT app, pause_reason, pause_fingerprint
                FROM callq.apps WHERE paused_at IS NOT NULL"#
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::during("read the pauses"))?;
+            )
+        )?;
         let mut state = PauseState::default();
         for row in rows {
             match row.app {

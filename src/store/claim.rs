@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::connect::bounded;
 use super::grant::{columns, count, seconds};
 use super::{Lows, Store, StoreError};
 
@@ -25,8 +26,8 @@ pub struct ClaimOrder {
 pub struct Claims {
     /// The jobs to place now, in due order within each app.
     pub jobs: Vec<Claimed>,
-    /// Jobs found past their deadline, which are expired now: app and reason of each.
-    pub expired: Vec<(String, String)>,
+    /// Jobs found past their deadline, which are ended now: app, state and reason of each.
+    pub ended: Vec<(String, String, String)>,
 }
 
 /// One claimed job: the row as the user gave it, and the attempt that was written for it.
@@ -95,28 +96,29 @@ impl Store {
         let apps: Vec<String> = orders.iter().map(|o| o.app.clone()).collect();
         let slots: Vec<i32> = orders.iter().map(|o| count(o.granted)).collect();
         let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
-        let rows = sqlx::query_file!(
-            "src/store/claim.sql",
-            &apps,
-            &slots,
-            claim_token,
-            worker,
-            lease.as_secs_f64(),
-            &low0,
-            &low1,
-            &low2,
-            &low3,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::during("claim jobs"))?;
+        let rows = bounded!(
+            self,
+            "claim jobs",
+            fetch_all,
+            sqlx::query_file!(
+                "src/store/claim.sql",
+                &apps,
+                &slots,
+                claim_token,
+                worker,
+                lease.as_secs_f64(),
+                &low0,
+                &low1,
+                &low2,
+                &low3,
+            )
+        )?;
 
         let mut claims = Claims::default();
         for row in rows {
-            if !row.dialing {
-                claims
-                    .expired
-                    .push((row.app, row.reason.unwrap_or_default()));
+            if row.state != "dialing" {
+                let reason = row.reason.unwrap_or_default();
+                claims.ended.push((row.app, row.state, reason));
                 continue;
             }
             claims.jobs.push(Claimed {
@@ -153,10 +155,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer; the jobs become in doubt when their lease lapses.
     pub async fn give_back(&self, claim_token: Uuid) -> Result<u64, StoreError> {
-        let done = sqlx::query_file!("src/store/give_back.sql", claim_token)
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::during("give a claim back"))?;
+        let done = bounded!(
+            self,
+            "give a claim back",
+            execute,
+            sqlx::query_file!("src/store/give_back.sql", claim_token)
+        )?;
         Ok(done.rows_affected())
     }
 }

@@ -32,11 +32,13 @@ WITH picked AS MATERIALIZED (
         LIMIT granted.slots) AS due
 ), claimed AS (
     UPDATE callq.jobs AS j SET
-        state = CASE WHEN j.expires_at > now() THEN 'dialing' ELSE 'expired' END::callq.job_state,
+        state = CASE WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
+            ELSE 'expired' END::callq.job_state,
         attempt = j.attempt + (j.expires_at > now())::int,
         claim_token = CASE WHEN j.expires_at > now() THEN $3::uuid END,
         lease_until = CASE WHEN j.expires_at > now() THEN now() + $5::float8 * interval '1 second' END,
-        reason = CASE WHEN j.expires_at > now() THEN NULL ELSE callq.why_expired(j.app, j.due_at, j.reason) END,
+        reason = CASE WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
+            ELSE callq.why_expired(j.app, j.due_at, j.reason) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))
@@ -48,7 +50,7 @@ WITH picked AS MATERIALIZED (
     SELECT c.id, c.attempt, $3::uuid, c.app, $4::text, c.room, c.room_id_type, c.random, c.due_at, now()
     FROM claimed AS c WHERE c.state = 'dialing'
 )
-SELECT c.id AS "id!", c.app AS "app!", c.state = 'dialing' AS "dialing!", c.reason, c.attempt AS "attempt!",
+SELECT c.id AS "id!", c.app AS "app!", c.state::text AS "state!", c.reason, c.attempt AS "attempt!",
        c.robot_account AS "robot_account!", c.callees AS "callees!", c.media_type AS "media_type!",
        c.room AS "room_id!", c.room_id_type::smallint AS "room_id_type!", c.ring_timeout_ms::int AS "ring_timeout_ms!",
        c.user_data, c.offline_push, c.priority::smallint AS "priority!", c.due_at AS "due_at!",

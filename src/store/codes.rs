@@ -1,5 +1,6 @@
 //! Tencent's codes, for reports: `callq.error_codes` mirrors the table in the program.
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// One code and what callq does on it.
@@ -25,16 +26,18 @@ impl Store {
         let classes: Vec<&str> = rows.iter().map(|r| r.class).collect();
         let meanings: Vec<&str> = rows.iter().map(|r| r.meaning).collect();
         let sources: Vec<&str> = rows.iter().map(|r| r.source).collect();
-        sqlx::query_file!(
-            "src/store/codes.sql",
-            &codes,
-            &classes as &[&str],
-            &meanings as &[&str],
-            &sources as &[&str],
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::during("publish the error codes"))?;
+        bounded!(
+            self,
+            "publish the error codes",
+            execute,
+            sqlx::query_file!(
+                "src/store/codes.sql",
+                &codes,
+                &classes as &[&str],
+                &meanings as &[&str],
+                &sources as &[&str],
+            )
+        )?;
         Ok(())
     }
 }

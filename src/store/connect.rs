@@ -14,13 +14,42 @@ use tokio::time::timeout;
 ///   not talk the planner into reading a table of millions of rows.
 /// - the time limits bound what a lost worker can hold; `lock_timeout` is for the few statements
 ///   that do not skip locked rows.
+/// - the isolation level: the statements lock rows and read them anew, whatever the database's
+///   default.
 /// - `TimeZone`: texts that the database makes for us are in UTC.
 const SESSION: &str = "SET jit = off; SET synchronous_commit = on; SET enable_seqscan = off; \
-    SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
+    SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
+    SET default_transaction_isolation = 'read committed'; \
     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 
 /// How long a statement waits for a free connection before it reports that there is none.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an answer is waited for. The server ends a statement after 10 s; one that is not answered
+/// long after that has lost its connection without a word, as in a failover.
+pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(15);
+
+/// Runs one statement on a connection of the pool, and gives the connection up if the answer does not
+/// come: whatever was waiting for it must not wait for ever.
+macro_rules! bounded {
+    ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
+        match $store.pool.acquire().await {
+            Err(error) => Err(StoreError::during($verb)(error)),
+            Ok(mut connection) => {
+                let answer = $query.$fetch(&mut *connection);
+                let limit = crate::store::connect::STATEMENT_MAX;
+                match tokio::time::timeout(limit, answer).await {
+                    Ok(answer) => answer.map_err(StoreError::during($verb)),
+                    Err(_) => {
+                        drop(connection.detach());
+                        Err(StoreError::Silent { verb: $verb })
+                    }
+                }
+            }
+        }
+    };
+}
+pub(super) use bounded;
 
 /// A pool of connections to one database with the schema `callq`.
 #[derive(Clone, Debug)]
@@ -40,6 +69,14 @@ pub enum StoreError {
     /// The schema is missing, too old or too new.
     #[error("{0}")]
     Schema(String),
+    /// The connection went silent in the middle of a statement, which may have been carried out.
+    #[error(
+        "the database did not answer for 15 s when asked to {verb}; the connection is given up"
+    )]
+    Silent {
+        /// What was being done, as a verb phrase.
+        verb: &'static str,
+    },
     /// The statement failed.
     #[error("the database could not {verb}: {source}")]
     Statement {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// A job to insert. What is not here has the column's default.
@@ -22,15 +23,17 @@ impl Store {
     /// If a rule is broken (the database's message names column, fault and what is allowed), or the
     /// database cannot answer.
     pub async fn enqueue(&self, job: &NewJob) -> Result<i64, StoreError> {
-        sqlx::query_scalar!(
-            r#"INSERT INTO callq.jobs (robot_account, callees, run_at)
+        bounded!(
+            self,
+            "insert a job",
+            fetch_one,
+            sqlx::query_scalar!(
+                r#"INSERT INTO callq.jobs (robot_account, callees, run_at)
                VALUES ($1, $2, now() + $3::float8 * interval '1 second') RETURNING id"#,
-            job.robot_account,
-            &job.callees,
-            job.due_in.as_secs_f64(),
+                job.robot_account,
+                &job.callees,
+                job.due_in.as_secs_f64(),
+            )
         )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::during("insert a job"))
     }
 }

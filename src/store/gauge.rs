@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::connect::bounded;
 use super::grant::seconds;
 use super::{Store, StoreError};
 
@@ -31,10 +32,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn gauges(&self) -> Result<Vec<Gauge>, StoreError> {
-        let rows = sqlx::query_file!("src/store/gauge.sql", Gauge::COUNTED_UP_TO)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::during("measure the queue"))?;
+        let rows = bounded!(
+            self,
+            "measure the queue",
+            fetch_all,
+            sqlx::query_file!("src/store/gauge.sql", Gauge::COUNTED_UP_TO)
+        )?;
         Ok(rows
             .into_iter()
             .map(|row| Gauge {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// Seconds until the first probe of a paused app; doubled by each probe, at most 300.
@@ -37,6 +38,8 @@ pub struct Ask {
     pub slots: usize,
     /// Which credentials the worker has for the app.
     pub fingerprint: String,
+    /// `live` or `sandbox`: an app of the other kind is granted nothing.
+    pub kind: &'static str,
     /// From where to read.
     pub lows: Lows,
 }
@@ -69,21 +72,25 @@ impl Store {
         let apps: Vec<String> = asks.iter().map(|a| a.app.clone()).collect();
         let slots: Vec<i32> = asks.iter().map(|a| count(a.slots)).collect();
         let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
+        let kinds: Vec<&str> = asks.iter().map(|a| a.kind).collect();
         let [low0, low1, low2, low3] = columns(asks, |a| a.lows);
-        let rows = sqlx::query_file!(
-            "src/store/grant.sql",
-            &apps,
-            &slots,
-            &fingerprints,
-            &low0,
-            &low1,
-            &low2,
-            &low3,
-            PROBE_INTERVAL_S,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::during("grant calls"))?;
+        let rows = bounded!(
+            self,
+            "grant calls",
+            fetch_all,
+            sqlx::query_file!(
+                "src/store/grant.sql",
+                &apps,
+                &slots,
+                &fingerprints,
+                &low0,
+                &low1,
+                &low2,
+                &low3,
+                PROBE_INTERVAL_S,
+                &kinds as &[&str],
+            )
+        )?;
         Ok(rows
             .into_iter()
             .map(|row| Grant {
@@ -103,16 +110,18 @@ impl Store {
     /// # Errors
     /// If the database cannot answer; the tokens are then lost, which only slows the app.
     pub async fn return_tokens(&self, app: &str, tokens: usize) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE callq.pace AS p
+        bounded!(
+            self,
+            "take unused tokens back",
+            execute,
+            sqlx::query!(
+                "UPDATE callq.pace AS p
              SET tokens = least(callq.burst(a.calls_per_second), p.tokens + $2)
              FROM callq.apps AS a WHERE p.app = $1 AND a.app = $1",
-            app,
-            f64::from(count(tokens)),
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::during("take unused tokens back"))?;
+                app,
+                f64::from(count(tokens)),
+            )
+        )?;
         Ok(())
     }
 
@@ -122,10 +131,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn slow_down(&self, app: &str) -> Result<(), StoreError> {
-        sqlx::query_file!("src/store/slow_down.sql", app)
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::during("slow an app down"))?;
+        bounded!(
+            self,
+            "slow an app down",
+            execute,
+            sqlx::query_file!("src/store/slow_down.sql", app)
+        )?;
         Ok(())
     }
 }

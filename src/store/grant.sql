@@ -6,12 +6,14 @@
 --
 -- Guarantees: over any span t no more than callq.burst + t * calls_per_second tokens are given, by
 -- whatever number of workers; a bucket row lives in an UNLOGGED table, so the grant flushes no WAL.
+-- A clock that was set back gives no tokens for the step, and goes on from there.
 -- It is a statement of its own because inside the claim its row lock would serialise the workers on
 -- snapshots that are already old.
 --
 -- Index: jobs_due, read from low0 .. low3 ($4 .. $7), the due times of the caller's last claim in
 -- each level, so that dead entries at the head of the index are not read again and again.
 -- $3 is the fingerprint of the caller's credentials per app; $8 the seconds until the next probe.
+-- $9 says per app whether the caller's host is live or a sandbox: an app of the other kind gets nothing.
 WITH asked AS (
     SELECT q.app, q.slots, q.low0, q.low1, q.low2, q.low3, a.calls_per_second,
            CASE WHEN s.paused_at IS NOT NULL THEN true
@@ -20,8 +22,8 @@ WITH asked AS (
            (s.paused_at IS NULL AND a.paused_at IS NOT NULL AND a.probe_at <= now()
             AND a.pause_fingerprint IN ('*', q.fingerprint)) IS TRUE AS probing
     FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-                $7::timestamptz[]) AS q(app, slots, fingerprint, low0, low1, low2, low3)
-    JOIN callq.apps AS a ON a.app = q.app
+                $7::timestamptz[], $9::text[]) AS q(app, slots, fingerprint, low0, low1, low2, low3, kind)
+    JOIN callq.apps AS a ON a.app = q.app AND a.kind = q.kind
     CROSS JOIN callq.settings AS s
 ), wanted AS (
     SELECT q.app, q.paused, q.probing, q.calls_per_second,
@@ -60,15 +62,15 @@ WITH asked AS (
     ORDER BY w.app
     ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at) = (
         SELECT full_to - least(excluded.asked, floor(full_to)), least(excluded.asked, floor(full_to)), excluded.asked, at
-        FROM (SELECT greatest(clock_timestamp(), p.refilled_at) AS at, a.calls_per_second AS rate
+        FROM (SELECT clock_timestamp() AS at, a.calls_per_second AS rate
               FROM callq.apps AS a WHERE a.app = p.app) AS clock
         CROSS JOIN LATERAL (
-            SELECT least(callq.burst(rate), p.tokens + extract(epoch FROM at - p.refilled_at)::float8
+            SELECT least(callq.burst(rate), p.tokens + greatest(0, extract(epoch FROM at - p.refilled_at)::float8)
                 * rate
-                * least(1, p.factor * 2 ^ least(30, extract(epoch FROM at - p.factor_at)::float8 / 15))) AS full_to
+                * least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM at - p.factor_at)::float8 / 15)))) AS full_to
         ) AS bucket)
     RETURNING p.app, p.granted, p.tokens,
-        least(1, p.factor * 2 ^ least(30, extract(epoch FROM clock_timestamp() - p.factor_at)::float8 / 15)) AS factor
+        least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM clock_timestamp() - p.factor_at)::float8 / 15))) AS factor
 )
 SELECT q.app AS "app!", coalesce(w.paused, true) AS "paused!", q.probing AS "probing!", coalesce(w.jobs, 0) AS "due!",
        coalesce(t.granted, 0) AS "granted!",

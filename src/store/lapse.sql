@@ -5,17 +5,24 @@
 -- Guarantees: only leases that ended on the database's clock; a late reply still finds the attempt.
 -- Index: jobs_leases.
 WITH lapsed AS MATERIALIZED (
-    SELECT j.ctid AS at FROM callq.jobs AS j
+    SELECT j.ctid AS at, j.id, j.attempt FROM callq.jobs AS j
     WHERE j.state = 'dialing' AND j.lease_until < now()
     ORDER BY j.lease_until LIMIT $1
     FOR NO KEY UPDATE SKIP LOCKED
+), held AS MATERIALIZED (
+    SELECT a.job_id FROM lapsed AS l
+    CROSS JOIN LATERAL (
+        SELECT a.job_id FROM callq.attempts AS a WHERE a.job_id = l.id AND a.attempt = l.attempt
+        FOR NO KEY UPDATE SKIP LOCKED) AS a
 ), doubted AS (
     UPDATE callq.jobs AS j SET
         state = 'in_doubt', reason = 'lease_lapsed', reason_detail = NULL,
         attempts_used = j.attempts_used + 1,
         lease_until = CASE WHEN j.on_doubt = 'retry' THEN now() + j.ring_timeout_ms * interval '1 millisecond'
                            ELSE now() + $2::float8 * interval '1 second' END
-    WHERE j.ctid = ANY (ARRAY(SELECT at FROM lapsed))
+    -- One whose attempt somebody has locked waits for the next round; it stops no other.
+    WHERE j.ctid = ANY (ARRAY(SELECT l.at FROM lapsed AS l WHERE l.id IN (SELECT h.job_id FROM held AS h)
+        OR NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = l.id AND a.attempt = l.attempt)))
     RETURNING j.id, j.attempt, j.app, j.claim_token
 ), filed AS (
     UPDATE callq.attempts AS a SET state = 'unknown', class = 'in_doubt', detail = 'the lease lapsed before a reply was recorded'

@@ -2,6 +2,7 @@
 
 use sqlx::postgres::PgListener;
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// What came in.
@@ -64,10 +65,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn ping(&self, payload: &str) -> Result<(), StoreError> {
-        sqlx::query_scalar!("SELECT pg_notify('callq_pings', $1)::text", payload)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(StoreError::during("ping its listeners"))?;
+        bounded!(
+            self,
+            "ping its listeners",
+            fetch_one,
+            sqlx::query_scalar!("SELECT pg_notify('callq_pings', $1)::text", payload)
+        )?;
         Ok(())
     }
 }

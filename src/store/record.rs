@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::connect::bounded;
 use super::{Claimed, Store, StoreError};
 use crate::call::{Family, Transition};
 
@@ -164,30 +165,32 @@ impl Store {
             .iter()
             .map(|b| b.replied_after.map(|d| d.as_secs_f64()))
             .collect();
-        let rows = sqlx::query_file!(
-            "src/store/record.sql",
-            &job_ids,
-            &attempts,
-            &tokens,
-            &attempt_states as &[&str],
-            &next_states as &[&str],
-            &reasons as &[&str],
-            &details as &[Option<String>],
-            &delays as &[Option<f64>],
-            &counts,
-            &classes as &[&str],
-            &http as &[Option<i32>],
-            &codes as &[Option<i64>],
-            &infos as &[Option<String>],
-            &requests as &[Option<String>],
-            &calls as &[Option<String>],
-            &callees as &[Option<String>],
-            &sent as &[Option<f64>],
-            &replied as &[Option<f64>],
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::during("record results"))?;
+        let rows = bounded!(
+            self,
+            "record results",
+            fetch_all,
+            sqlx::query_file!(
+                "src/store/record.sql",
+                &job_ids,
+                &attempts,
+                &tokens,
+                &attempt_states as &[&str],
+                &next_states as &[&str],
+                &reasons as &[&str],
+                &details as &[Option<String>],
+                &delays as &[Option<f64>],
+                &counts,
+                &classes as &[&str],
+                &http as &[Option<i32>],
+                &codes as &[Option<i64>],
+                &infos as &[Option<String>],
+                &requests as &[Option<String>],
+                &calls as &[Option<String>],
+                &callees as &[Option<String>],
+                &sent as &[Option<f64>],
+                &replied as &[Option<f64>],
+            )
+        )?;
         Ok(rows
             .into_iter()
             .map(|row| Recorded {

@@ -13,8 +13,8 @@
 -- Callees that were refused are rung again by a follow-up job, if retry_callees says so.
 -- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
 --
--- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job that
--- somebody else has locked is skipped and reported (written = false), to be tried again alone.
+-- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job or an
+-- attempt that somebody else has locked is skipped and reported (written = false), to be tried again alone.
 -- A batch must not hold two results of one job.
 --
 -- Index: the primary keys of jobs and attempts. The jobs are updated by id, not by ctid as in the
@@ -32,14 +32,23 @@ WITH result AS (
     WHERE j.id = ANY ($1::bigint[])
     ORDER BY j.id
     FOR NO KEY UPDATE SKIP LOCKED
+), held AS MATERIALIZED (
+    SELECT a.job_id, a.attempt
+    FROM callq.attempts AS a
+    WHERE a.job_id = ANY ($1::bigint[]) AND a.claim_token = ANY ($3::uuid[]) AND a.state IN ('claimed', 'unknown')
+      AND (SELECT count(*) FROM locked) >= 0 -- always: the jobs are locked first, here as everywhere
+    ORDER BY a.job_id, a.attempt
+    FOR NO KEY UPDATE SKIP LOCKED
 ), ready AS MATERIALIZED (
     -- A job that somebody deleted leaves its attempt behind; that still takes its reply.
     SELECT r.*, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
         earlier.replied_at AS rang_at, earlier.call_id AS rang_call_id,
         CASE WHEN earlier.replied_at IS NOT NULL THEN 'placed'
+             WHEN doubt.lingers THEN 'unresolved'
              WHEN r.next_state IN ('scheduled', 'failed', 'expired') AND l.cancel_requested_at IS NOT NULL THEN 'cancelled'
              ELSE r.next_state END::callq.job_state AS becomes,
         CASE WHEN l.state NOT IN ('dialing', 'in_doubt') OR earlier.replied_at IS NOT NULL THEN 'late_reply'
+             WHEN doubt.lingers THEN 'earlier_in_doubt'
              WHEN l.cancel_requested_at IS NULL THEN r.reason
              WHEN r.next_state IN ('scheduled', 'failed', 'expired') THEN 'cancelled_by_user'
              WHEN r.next_state = 'placed' THEN 'cancel_too_late'
@@ -50,7 +59,14 @@ WITH result AS (
         SELECT e.replied_at, e.call_id FROM callq.attempts AS e
         WHERE r.next_state IN ('scheduled', 'failed', 'expired') AND e.job_id = r.job_id AND e.attempt < r.attempt AND e.second_ring
         ORDER BY e.attempt DESC LIMIT 1) AS earlier ON true
-    WHERE l.id IS NOT NULL OR NOT EXISTS (SELECT FROM callq.jobs AS j WHERE j.id = r.job_id)
+    CROSS JOIN LATERAL (
+        -- It would end without a call, and an earlier attempt may have rung: never call that failed.
+        SELECT (r.next_state IN ('failed', 'expired') OR (r.next_state = 'scheduled' AND l.cancel_requested_at IS NOT NULL))
+            AND r.attempt > 1 AND callq.may_have_rung(r.job_id, r.attempt) AS lingers) AS doubt
+    WHERE (l.id IS NOT NULL OR NOT EXISTS (SELECT FROM callq.jobs AS j WHERE j.id = r.job_id))
+      AND (EXISTS (SELECT FROM held AS h WHERE h.job_id = r.job_id AND h.attempt = r.attempt)
+           OR NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = r.job_id AND a.attempt = r.attempt
+                AND a.claim_token = r.claim_token AND a.state IN ('claimed', 'unknown')))
 ), filed AS (
     UPDATE callq.attempts AS a SET
         state = r.attempt_state::callq.attempt_state,
@@ -111,7 +127,9 @@ WITH result AS (
     ON CONFLICT (root_id, ring_no) WHERE root_id IS NOT NULL DO NOTHING
 )
 SELECT r.job_id AS "job_id!", r.attempt AS "attempt!", d.job_id IS NOT NULL AS "written!", f.job_id IS NOT NULL AS "filed!",
-       coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason
+       coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason,
+       -- The other workers do not know of a try that this result puts off.
+       CASE WHEN m.state = 'scheduled' AND m.due_at <= now() + interval '60 seconds' THEN callq.wake_workers()::text END AS woken
 FROM result AS r
 LEFT JOIN ready AS d ON d.job_id = r.job_id
 LEFT JOIN filed AS f ON f.job_id = r.job_id

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 use crate::call::DOUBT_ENDS_AFTER;
 
@@ -57,10 +58,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn lapse(&self) -> Result<Vec<Lapsed>, StoreError> {
-        let rows = sqlx::query_file!("src/store/lapse.sql", BATCH, DOUBT_ENDS_AFTER.as_secs_f64())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::during("look for lapsed leases"))?;
+        let rows = bounded!(
+            self,
+            "look for lapsed leases",
+            fetch_all,
+            sqlx::query_file!("src/store/lapse.sql", BATCH, DOUBT_ENDS_AFTER.as_secs_f64())
+        )?;
         Ok(rows
             .into_iter()
             .map(|row| Lapsed {
@@ -76,14 +79,16 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn settle(&self) -> Result<Vec<Settled>, StoreError> {
-        let rows = sqlx::query_file!(
-            "src/store/settle.sql",
-            BATCH,
-            DOUBT_ENDS_AFTER.as_secs_f64()
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::during("settle doubts"))?;
+        let rows = bounded!(
+            self,
+            "settle doubts",
+            fetch_all,
+            sqlx::query_file!(
+                "src/store/settle.sql",
+                BATCH,
+                DOUBT_ENDS_AFTER.as_secs_f64()
+            )
+        )?;
         Ok(rows
             .into_iter()
             .map(|row| Settled {
@@ -100,17 +105,19 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn expire(&self, from: &Walk) -> Result<(u64, Option<Walk>), StoreError> {
-        let row = sqlx::query_file!(
-            "src/store/expire.sql",
-            from.app,
-            from.priority,
-            from.due_at,
-            from.job_id,
-            BATCH,
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::during("end jobs whose deadline has passed"))?;
+        let row = bounded!(
+            self,
+            "end jobs whose deadline has passed",
+            fetch_one,
+            sqlx::query_file!(
+                "src/store/expire.sql",
+                from.app,
+                from.priority,
+                from.due_at,
+                from.job_id,
+                BATCH,
+            )
+        )?;
         let next = match (row.app, row.priority, row.due_at, row.id) {
             (Some(app), Some(priority), Some(due_at), Some(job_id)) => Some(Walk {
                 app,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::connect::bounded;
 use super::{Store, StoreError};
 
 /// A job as `callq jobs show` tells of it. `user_data` and `offline_push` are left in their
@@ -100,10 +101,12 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn job(&self, id: i64) -> Result<Option<JobRow>, StoreError> {
-        sqlx::query_file_as!(JobRow, "src/store/show_job.sql", id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::during("read a job"))
+        bounded!(
+            self,
+            "read a job",
+            fetch_optional,
+            sqlx::query_file_as!(JobRow, "src/store/show_job.sql", id)
+        )
     }
 
     /// All attempts of a job, oldest first.
@@ -111,9 +114,11 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn attempts(&self, job_id: i64) -> Result<Vec<AttemptRow>, StoreError> {
-        sqlx::query_file_as!(AttemptRow, "src/store/show_attempts.sql", job_id)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::during("read a job's attempts"))
+        bounded!(
+            self,
+            "read a job's attempts",
+            fetch_all,
+            sqlx::query_file_as!(AttemptRow, "src/store/show_attempts.sql", job_id)
+        )
     }
 }

@@ -9,7 +9,7 @@ WITH noted AS (
 )
 UPDATE callq.pace AS p SET
     tokens = 0,
-    factor = greatest(0.01, least(1, p.factor * 2 ^ least(30, extract(epoch FROM now() - p.factor_at)::float8 / 15)) / 2),
+    factor = greatest(0.01, least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM now() - p.factor_at)::float8 / 15))) / 2),
     factor_at = now()
 FROM noted AS n
 WHERE p.app = n.app

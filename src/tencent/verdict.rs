@@ -82,8 +82,8 @@ const TABLE: &[(i64, Verdict)] = table! {
     50001   Cannot      "60130"    "account not found (in the old call API: package missing)";
     60002   Cannot      "IM 34348" "the request's HTTP form or URL cannot be read";
     60003   Cannot      "IM 34348" "the request's JSON cannot be read";
-    60004   AppFreshSig "IM 34348" "account or signature is wrong, or could not be checked";
-    60005   AppFreshSig "IM 34348" "account or signature is wrong, or could not be checked";
+    60004   AppOrJob    "IM 34348" "account or signature is wrong, or could not be checked";
+    60005   AppOrJob    "IM 34348" "account or signature is wrong, or could not be checked";
     60006   App         "IM 34348" "the SDKAppID is invalid";
     60007   Throttled   "IM 34348" "too many REST requests";
     // Often read as a fault of form; Tencent's staff say that it is a timeout (TIMSDK#308).
@@ -182,7 +182,8 @@ mod tests {
     use super::*;
     use crate::call::Reply;
     use Class::{
-        Accepted, App, AppBackOff, AppFreshSig, Cannot, InDoubt, QuotaUsed, Safe, Throttled,
+        Accepted, App, AppBackOff, AppFreshSig, AppOrJob, Cannot, InDoubt, QuotaUsed, Safe,
+        Throttled,
     };
 
     fn reply(error_code: i64, says_fail: bool, http_status: u16) -> Answer {
@@ -206,7 +207,8 @@ mod tests {
             &[60007, 60011, 60018, 60019, 72010, 90057, -10113, -10114],
         ),
         (QuotaUsed, &[60028]),
-        (AppFreshSig, &[60004, 60005, 70001, 70052]),
+        (AppFreshSig, &[70001, 70052]),
+        (AppOrJob, &[60004, 60005]),
         (AppBackOff, &[70050]),
         (
             App,

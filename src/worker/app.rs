@@ -1,6 +1,7 @@
 //! One served app: its client, and what this worker has learnt about it.
 
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
@@ -10,6 +11,10 @@ use crate::tencent::TencentClient;
 /// A job that is refused for its account is taken for the one at fault if another job of the app
 /// was accepted so recently.
 const PROVEN_FOR: Duration = Duration::from_mins(1);
+
+/// After so many refusals without an accepted call between them it is the app, whatever was accepted
+/// before.
+const REFUSED_IN_A_ROW_MAX: u32 = 5;
 
 /// A refused `UserSig` that was made afresh so recently is not the fault.
 const FRESH_FOR: Duration = Duration::from_mins(1);
@@ -24,6 +29,9 @@ pub(super) struct App {
     pub fingerprint: String,
     pub calls_per_second: Option<f64>,
     pub circuit: Circuit,
+    /// Whether something is being told to the database about this app. One thing at a time: a row
+    /// that somebody has locked must not take every connection.
+    pub telling: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -33,6 +41,7 @@ struct Seen {
     accepted: Option<Instant>,
     noted: Option<Instant>,
     renewed: Option<Instant>,
+    refused_in_a_row: u32,
 }
 
 impl App {
@@ -45,17 +54,16 @@ impl App {
             fingerprint,
             calls_per_second,
             circuit,
+            telling: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
 
     /// Takes note of an accepted call; true if the database should be told.
     pub(super) fn accepted(&self, now: Instant) -> bool {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.accepted = Some(now);
+        seen.refused_in_a_row = 0;
         let due = seen
             .noted
             .is_none_or(|at| now.duration_since(at) >= NOTE_EVERY);
@@ -65,20 +73,23 @@ impl App {
         due
     }
 
-    /// What speaks for the app when one of its requests is refused for its credentials. If a fresh
-    /// `UserSig` may help, the kept one is forgotten here, so that the next request makes one.
-    pub(super) fn health(&self, now: Instant) -> AppHealth {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// What speaks for the app when a request that was sent at `sent` is refused for its
+    /// credentials. If a fresh `UserSig` may help, the kept one is forgotten here, so that the next
+    /// request makes one.
+    pub(super) fn health(&self, sent: Instant, now: Instant) -> AppHealth {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.refused_in_a_row = seen.refused_in_a_row.saturating_add(1);
         let within = |at: Option<Instant>, span| at.is_some_and(|at| now.duration_since(at) < span);
-        if within(seen.accepted, PROVEN_FOR) {
-            return AppHealth::Proven;
+        if seen.renewed.is_some_and(|renewed| sent < renewed) {
+            // It carried the old one, as did all that were under way.
+            return AppHealth::SigMayBeStale;
         }
         if !within(seen.renewed, FRESH_FOR) && self.client.user_sigs().invalidate() {
             seen.renewed = Some(now);
             return AppHealth::SigMayBeStale;
+        }
+        if within(seen.accepted, PROVEN_FOR) && seen.refused_in_a_row <= REFUSED_IN_A_ROW_MAX {
+            return AppHealth::Proven;
         }
         AppHealth::Unproven
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::app::App;
 use super::circuit::Passage;
 use super::context::Context;
+use super::pauses::Probing;
 use super::place::{self, Order};
 use crate::store::{Ask, ClaimOrder, Claims, Grant, LEVELS, Lows};
 
@@ -29,6 +30,9 @@ const UNBOUNDED_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the loop waits after the database could not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// How long the loop waits when jobs are due and none could be had: somebody has their rows locked.
+const LOCKED_AGAIN: Duration = Duration::from_millis(200);
 
 /// What the loop does next.
 enum Next {
@@ -117,6 +121,9 @@ impl Claimer {
                 .map_or(usize::MAX, |a| a.slots)
         };
         let more = grants.iter().any(|grant| grant.due >= slots(&grant.app));
+        if found == 0 {
+            wake_at = wake_at.min(Instant::now() + LOCKED_AGAIN);
+        }
         if found > 0 && more {
             Next::Again
         } else {
@@ -143,6 +150,7 @@ impl Claimer {
                 app: app.name.clone(),
                 slots,
                 fingerprint: app.fingerprint.clone(),
+                kind: app.client.host().kind().as_str(),
                 lows: self.lows.get(&app.name).copied().unwrap_or_default(),
             });
         }
@@ -194,10 +202,10 @@ impl Claimer {
                 return 0;
             }
         };
-        let found = claims.jobs.len() + claims.expired.len();
+        let found = claims.jobs.len() + claims.ended.len();
         self.raise_lows(&claims);
-        for (app, reason) in &claims.expired {
-            self.ctx.metrics.verdict(app, "expired", reason);
+        for (app, state, reason) in &claims.ended {
+            self.ctx.metrics.verdict(app, state, reason);
         }
         let unused = unused_tokens(orders, &claims);
         self.dispatch(claims, grants, claim_token, began, slots, rooms);
@@ -229,7 +237,11 @@ impl Claimer {
                 );
                 continue;
             };
-            let probing = grants.iter().any(|g| g.app == job.app && g.probing);
+            let probing = if grants.iter().any(|g| g.app == job.app && g.probing) {
+                Probing::Yes
+            } else {
+                Probing::No
+            };
             if matches!(app.circuit.passage(began), Passage::Probe) {
                 app.circuit.probing(Instant::now());
             }

@@ -12,6 +12,13 @@ use crate::store::{PauseState, StoreError};
 /// second, the time to read it included.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
+/// Whether a job finds out if a paused app works again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probing {
+    Yes,
+    No,
+}
+
 /// The pauses, as they were last read.
 #[derive(Default)]
 pub(super) struct Pauses {
@@ -20,12 +27,14 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
-    /// Whether a call of this app must not be sent with these credentials.
-    pub(super) fn hold(&self, app: &str, fingerprint: &str) -> bool {
-        self.state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .holds(app, fingerprint)
+    /// Whether a call of this app must not be sent with these credentials. A probe ignores the
+    /// pause that it is to lift, and no other.
+    pub(super) fn hold(&self, app: &str, fingerprint: &str, probing: Probing) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match probing {
+            Probing::No => state.holds(app, fingerprint),
+            Probing::Yes => state.held_by_a_person(app),
+        }
     }
 
     /// Whether the app is paused for anybody.
@@ -63,8 +72,9 @@ pub(super) async fn read(ctx: &Context) -> Result<(), StoreError> {
 /// Reads the pauses until the context is stopped.
 pub(super) async fn run(ctx: Arc<Context>) {
     loop {
-        if let Err(error) = read(&ctx).await {
-            ctx.health.failed(&error);
+        match read(&ctx).await {
+            Ok(()) => ctx.health.succeeded(),
+            Err(error) => ctx.health.failed(&error),
         }
         tokio::select! {
             () = tokio::time::sleep(REFRESH_EVERY) => {}

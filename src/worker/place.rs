@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::context::Context;
+use super::pauses::Probing;
 use super::record::Envelope;
 use super::tell;
 use crate::call::{
@@ -31,8 +32,8 @@ pub(super) struct Order {
     pub claim_token: Uuid,
     /// When the claim was sent: lease and deadline are counted from here, which is the safe side.
     pub began: Instant,
-    /// Whether it finds out if a paused app works again, and so ignores the pause.
-    pub probing: bool,
+    /// Whether it finds out if a paused app works again, and so ignores that pause.
+    pub probing: Probing,
     /// The right to have a request under way.
     pub slot: OwnedSemaphorePermit,
     /// The right to have a result unrecorded; goes on with the result.
@@ -72,7 +73,7 @@ fn ready(
     job: &Claimed,
     app: &App,
     began: Instant,
-    probing: bool,
+    probing: Probing,
 ) -> Result<(StartCall, Policy), Transition> {
     let call = StartCall::new(StartCallFields {
         robot_account: &job.robot_account,
@@ -98,7 +99,7 @@ fn ready(
             RefusedCallees::LeaveAlone
         },
     };
-    if !probing && ctx.pauses.hold(&app.name, &app.fingerprint) {
+    if ctx.pauses.hold(&app.name, &app.fingerprint, probing) {
         return Err(Transition::give_back(
             "the app was paused before the request was sent",
         ));
@@ -141,7 +142,7 @@ async fn send(
     );
     let now = Instant::now();
     let health = match class {
-        Class::AppFreshSig => app.health(now),
+        Class::AppFreshSig | Class::AppOrJob => app.health(began + sent_after, now),
         _ => AppHealth::Unproven,
     };
     let tried = Tried {

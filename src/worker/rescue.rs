@@ -20,13 +20,20 @@ pub(super) async fn run(ctx: Arc<Context>) {
     let mut pause = EVERY.mul_f64(fastrand::f64());
     while ctx.sleep_or_stop(pause).await {
         pause = EVERY;
-        if let Err(error) = round(&ctx, &mut walk).await {
-            ctx.health.failed(&error);
+        // Each for itself: what keeps one from its work must not keep the others from theirs.
+        for done in [
+            lapse(&ctx).await,
+            settle(&ctx).await,
+            expire(&ctx, &mut walk).await,
+        ] {
+            if let Err(error) = done {
+                ctx.health.failed(&error);
+            }
         }
     }
 }
 
-async fn round(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
+async fn lapse(ctx: &Context) -> Result<(), StoreError> {
     for job in ctx.store.lapse().await? {
         ctx.metrics.verdict(&job.app, "in_doubt", "lease_lapsed");
         tracing::warn!(
@@ -36,6 +43,10 @@ async fn round(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
             "the lease lapsed: the request may have been sent, the job is in doubt"
         );
     }
+    Ok(())
+}
+
+async fn settle(ctx: &Context) -> Result<(), StoreError> {
     for job in ctx.store.settle().await? {
         tracing::warn!(
             job.id = job.job_id,
@@ -47,6 +58,10 @@ async fn round(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
             ctx.wake.news();
         }
     }
+    Ok(())
+}
+
+async fn expire(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
     let mut expired = 0;
     for _ in 0..STEPS {
         let (ended, next) = ctx.store.expire(walk).await?;

@@ -16,7 +16,7 @@ use super::{WorkerConfig, WorkerError, claim, listen, pauses, record, rescue, se
 use crate::store::Store;
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
-const CONNECTIONS: u32 = 6;
+const CONNECTIONS: u32 = 8;
 
 /// How long after the last request the recorder may take to write its last results.
 const LAST_RESULTS: Duration = Duration::from_secs(10);

@@ -3,11 +3,13 @@
 //! What is told to the database is told beside the flow; no result waits for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::app::App;
 use super::context::Context;
 use crate::call::{Answer, Class, Reason, Transition};
+use crate::store::StoreError;
 
 /// A paused app is tried again after this, then at growing intervals.
 const PROBE_AFTER: Duration = Duration::from_mins(1);
@@ -43,79 +45,96 @@ pub(super) fn tell(
         (Class::Accepted, _) => {
             let was_paused = ctx.pauses.mention(&app.name);
             if app.accepted(now) || was_paused {
-                note_success(ctx, app);
+                tell_database(ctx, app, note_success);
             }
         }
-        (Class::Throttled, _) => slow_down(ctx, app),
-        (_, Reason::AppFault) => pause_app(ctx, app, "app_fault", answer, PROBE_AFTER),
-        (_, Reason::QuotaUsed) => pause_app(ctx, app, "quota_used", answer, PROBE_QUOTA_AFTER),
+        (Class::Throttled, _) => tell_database(ctx, app, slow_down),
+        (_, Reason::AppFault) => {
+            let detail = detail(answer);
+            tell_database(ctx, app, |ctx, app| {
+                pause_app(ctx, app, "app_fault", detail, PROBE_AFTER)
+            });
+        }
+        (_, Reason::QuotaUsed) => {
+            let detail = detail(answer);
+            tell_database(ctx, app, |ctx, app| {
+                pause_app(ctx, app, "quota_used", detail, PROBE_QUOTA_AFTER)
+            });
+        }
         _ => {}
     }
 }
 
-/// Notes an accepted call, beside the flow: nothing waits for it.
-fn note_success(ctx: &Arc<Context>, app: &Arc<App>) {
+/// Tells the database something about an app, beside the flow: no result waits for it. What comes
+/// while something else is being told is left out; it will come again, as long as it is true.
+fn tell_database<F>(
+    ctx: &Arc<Context>,
+    app: &Arc<App>,
+    tell: impl FnOnce(Arc<Context>, Arc<App>) -> F,
+) where
+    F: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
+    if app.telling.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let telling = tell(Arc::clone(ctx), Arc::clone(app));
     let (ctx, app) = (Arc::clone(ctx), Arc::clone(app));
     ctx.tasks.clone().spawn(async move {
-        match ctx.store.note_success(&app.name).await {
-            Ok(true) => {
-                tracing::info!(
-                    app = app.name,
-                    "a call was accepted: the app's pause is lifted"
-                );
-                ctx.pauses.refresh_soon();
-            }
-            Ok(false) => {}
-            Err(error) => ctx.health.failed(&error),
+        if let Err(error) = telling.await {
+            ctx.health.failed(&error);
         }
+        app.telling.store(false, Ordering::SeqCst);
     });
 }
 
-/// Slows an app down that was throttled.
-fn slow_down(ctx: &Arc<Context>, app: &Arc<App>) {
-    let (ctx, app) = (Arc::clone(ctx), Arc::clone(app));
-    ctx.tasks.clone().spawn(async move {
-        if let Err(error) = ctx.store.slow_down(&app.name).await {
-            ctx.health.failed(&error);
-        }
-    });
+async fn note_success(ctx: Arc<Context>, app: Arc<App>) -> Result<(), StoreError> {
+    if ctx.store.note_success(&app.name).await? {
+        tracing::info!(
+            app = app.name,
+            "a call was accepted: the app's pause is lifted"
+        );
+        ctx.pauses.refresh_soon();
+    }
+    Ok(())
+}
+
+async fn slow_down(ctx: Arc<Context>, app: Arc<App>) -> Result<(), StoreError> {
+    ctx.store.slow_down(&app.name).await
 }
 
 /// Pauses an app whose fault concerns all its calls.
-fn pause_app(
-    ctx: &Arc<Context>,
-    app: &Arc<App>,
+async fn pause_app(
+    ctx: Arc<Context>,
+    app: Arc<App>,
     reason: &'static str,
-    answer: &Answer,
+    detail: String,
     probe_after: Duration,
-) {
-    let detail = match answer {
+) -> Result<(), StoreError> {
+    let paused = ctx.store.pause_faulty_app(
+        &app.name,
+        reason,
+        &detail,
+        &ctx.name,
+        &app.fingerprint,
+        probe_after,
+    );
+    if paused.await? {
+        tracing::error!(
+            app = app.name,
+            detail,
+            "Tencent refuses the app, not the call: the app is paused; mend its settings, then \
+             SELECT callq.resume_app('{}')",
+            app.name
+        );
+        ctx.pauses.refresh_soon();
+    }
+    Ok(())
+}
+
+/// The code and text that a pause is told with.
+fn detail(answer: &Answer) -> String {
+    match answer {
         Answer::Reply(reply) => format!("{} {}", reply.error_code, reply.error_info),
         Answer::NotSent { detail, .. } | Answer::Unknown { detail, .. } => detail.clone(),
-    };
-    let (ctx, app) = (Arc::clone(ctx), Arc::clone(app));
-    ctx.tasks.clone().spawn(async move {
-        let paused = ctx.store.pause_faulty_app(
-            &app.name,
-            reason,
-            &detail,
-            &ctx.name,
-            &app.fingerprint,
-            probe_after,
-        );
-        match paused.await {
-            Ok(true) => {
-                tracing::error!(
-                    app = app.name,
-                    detail,
-                    "Tencent refuses the app, not the call: the app is paused; mend its settings, \
-                     then SELECT callq.resume_app('{}')",
-                    app.name
-                );
-                ctx.pauses.refresh_soon();
-            }
-            Ok(false) => {}
-            Err(error) => ctx.health.failed(&error),
-        }
-    });
+    }
 }

@@ -250,7 +250,7 @@ fn all() -> Vec<(&'static str, Statement, String, f64)> {
         (
             "grant",
             statements::grant(),
-            format!("'{{default}}', '{{100}}', '{{f}}', {LOWS}, 60"),
+            format!("'{{default}}', '{{100}}', '{{f}}', {LOWS}, 60, '{{sandbox}}'"),
             0.0,
         ),
         ("record", statements::record(), record_of(&batch), 200.0),

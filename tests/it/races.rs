@@ -48,6 +48,7 @@ async fn race<F: Future<Output = ()>>(
     let late = tokio::spawn(async move { work(&other, &statement, &arguments).await });
     let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     while value(pool, waiting).await == "0" {
+        assert!(!late.is_finished(), "it ended before it came to the gate");
         tokio::task::yield_now().await;
     }
     meanwhile.await;
@@ -493,7 +494,10 @@ async fn of_two_workers_that_probe_a_paused_app_at_once_one_is_granted_a_call() 
          INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at) VALUES ('default', 20, 0, 0, now())",
     )
     .await;
-    let arguments = format!("'{{default}}', '{{5}}', '{{f}}', {}, 60", statements::LOWS);
+    let arguments = format!(
+        "'{{default}}', '{{5}}', '{{f}}', {}, 60, '{{sandbox}}'",
+        statements::LOWS
+    );
     let gated = statements::grant().with(
         "    WHERE NOT q.paused\n",
         &format!("    WHERE NOT q.paused AND {GATE}\n"),

@@ -162,13 +162,7 @@ async fn a_paused_app_is_resumed_by_a_probe_that_succeeds() {
     let id = rig.insert("jack", &[]).await;
     rig.until(id, |job| job.reason.as_deref() == Some("app_fault"))
         .await;
-    // The pause is written beside the flow; this waits for it.
-    while !rig
-        .value::<bool>("SELECT paused_at IS NOT NULL FROM callq.apps")
-        .await
-    {
-        tokio::task::yield_now().await;
-    }
+    rig.until_paused().await;
     rig.sql("UPDATE callq.apps SET probe_at = now(); SELECT pg_notify('callq_jobs', '')")
         .await;
     let job = rig.until_state(id, "placed").await;
@@ -305,6 +299,137 @@ async fn a_row_that_somebody_has_locked_delays_no_other() {
     assert_eq!(rig.job(held).await.state, "dialing");
     open.rollback().await.unwrap();
     rig.until_state(held, "placed").await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_attempt_that_somebody_has_locked_delays_no_other() {
+    let rig = Rig::new().await;
+    rig.sandbox
+        .script(Fault::new(FaultKind::Delay).delayed_ms(200).times(1))
+        .unwrap();
+    let worker = rig.worker().await;
+    let held = rig.insert("jack", &[]).await;
+    rig.until_requests(1).await;
+    let mut open = rig.db.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM callq.attempts WHERE job_id = $1 FOR UPDATE")
+        .bind(held)
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let other = rig.insert("rose", &[]).await;
+        rig.until_state(other, "placed").await;
+    }
+    assert_eq!(rig.job(held).await.state, "dialing");
+    open.rollback().await.unwrap();
+    rig.until_state(held, "placed").await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_signature_pauses_the_app_and_fails_no_job_however_well_the_app_just_did() {
+    let rig = Rig::new().await;
+    let worker = rig.worker().await;
+    let first = rig.insert("jack", &[]).await;
+    rig.until_state(first, "placed").await;
+    rig.sandbox
+        .script(Fault::new(FaultKind::ErrorCode(70001)))
+        .unwrap();
+    for _ in 0..20 {
+        rig.insert("rose", &[]).await;
+    }
+    rig.until_paused().await;
+    worker.stop().await.unwrap();
+    let failed: i64 = rig
+        .value("SELECT count(*) FROM callq.jobs WHERE state = 'failed'")
+        .await;
+    assert_eq!(failed, 0);
+    assert!(
+        rig.value::<bool>("SELECT paused_at IS NOT NULL FROM callq.apps")
+            .await
+    );
+}
+
+/// A job whose first attempt may have rung and whose policy has put it back.
+async fn retried_in_doubt(rig: &Rig) -> i64 {
+    rig.sandbox
+        .script(Fault::new(FaultKind::CloseAfterReading).times(1))
+        .unwrap();
+    let worker = rig.worker().await;
+    let id = rig.insert("jack", &[("on_doubt", "'retry'")]).await;
+    rig.until_state(id, "in_doubt").await;
+    worker.stop().await.unwrap();
+    rig.sql(&format!(
+        "UPDATE callq.jobs SET state = 'scheduled', reason = 'retried_in_doubt', lease_until = NULL
+         WHERE id = {id}"
+    ))
+    .await;
+    id
+}
+
+#[tokio::test]
+async fn a_job_that_may_have_rung_is_never_called_failed() {
+    let rig = Rig::new().await;
+    let id = retried_in_doubt(&rig).await;
+    rig.sandbox
+        .script(Fault::new(FaultKind::ErrorCode(70107)).times(1))
+        .unwrap();
+    let worker = rig.worker().await;
+    let job = rig.until_state(id, "unresolved").await;
+    assert_eq!(job.reason.as_deref(), Some("earlier_in_doubt"));
+    worker.stop().await.unwrap();
+    let settled: String = rig
+        .value(&format!("SELECT callq.resolve({id}, 'failed')"))
+        .await;
+    assert_eq!(settled, "failed", "a person may know better");
+}
+
+#[tokio::test]
+async fn a_job_that_may_have_rung_is_never_called_cancelled_or_expired() {
+    let rig = Rig::new().await;
+    let id = retried_in_doubt(&rig).await;
+    let word: String = rig.value(&format!("SELECT callq.cancel({id})")).await;
+    assert_eq!(word, "unresolved");
+
+    let id = retried_in_doubt(&rig).await;
+    rig.sql(&format!(
+        "UPDATE callq.jobs SET run_at = now() - interval '2 hours' WHERE id = {id}"
+    ))
+    .await;
+    let worker = rig.worker().await;
+    rig.until_state(id, "unresolved").await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_app_that_became_live_is_left_alone_by_a_running_sandbox_worker() {
+    let rig = Rig::new().await;
+    let worker = rig.worker().await;
+    rig.sql("UPDATE callq.apps SET kind = 'live'").await;
+    let id = rig.insert("jack", &[]).await;
+    // The duties of this worker go on: it ends a job whose deadline has passed.
+    let late = [
+        ("app", "'elsewhere'"),
+        ("run_at", "now() - interval '2 hours'"),
+    ];
+    let other = rig.insert("rose", &late).await;
+    rig.until_state(other, "expired").await;
+    assert_eq!(rig.job(id).await.attempt, 0);
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_clock_that_was_set_back_stops_no_app() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at, factor, factor_at)
+         VALUES ('default', 0, 0, 0, now() + interval '5 hours', 0.5, now() + interval '5 hours')",
+    )
+    .await;
+    let worker = rig.worker().await;
+    let id = rig.insert("jack", &[]).await;
+    rig.until_state(id, "placed").await;
     worker.stop().await.unwrap();
 }
 

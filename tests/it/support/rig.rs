@@ -188,6 +188,19 @@ impl Rig {
         self.until(id, |job| job.state == state).await
     }
 
+    /// Waits until the app is paused. The pause is written beside the flow, and nothing tells of it.
+    pub(crate) async fn until_paused(&self) {
+        let paused = async {
+            while !self
+                .value::<bool>("SELECT paused_at IS NOT NULL FROM callq.apps")
+                .await
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SURELY, paused).await.expect("the app is paused");
+    }
+
     /// Waits until the sandbox has read so many requests.
     pub(crate) async fn until_requests(&self, requests: usize) {
         self.sandbox

@@ -21,7 +21,7 @@ statements! {
     claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[]",
     expire: "text, int2, timestamptz, bigint, bigint",
     give_back: "uuid",
-    grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8",
+    grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8, text[]",
     lapse: "bigint, float8",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
     settle: "bigint, float8",
