@@ -30,8 +30,8 @@ pub struct ServeRefused;
 pub struct Paused {
     /// The word or words in `pause_reason`.
     pub reason: String,
-    /// Whose credentials the pause is for; `None`: everybody's, by a person; `*`: everybody's, since
-    /// several have met the fault.
+    /// Whose credentials the pause is for; `None`: everybody's, by a person; `*`: everybody's,
+    /// since several have met the fault.
     pub fingerprint: Option<String>,
 }
 

@@ -25,12 +25,12 @@ const SESSION: &str = "SET jit = off; SET synchronous_commit = on; SET enable_se
 /// How long a statement waits for a free connection before it reports that there is none.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an answer is waited for. The server ends a statement after 10 s; one that is not answered
-/// long after that has lost its connection without a word, as in a failover.
+/// How long an answer is waited for. The server ends a statement after 10 s; one that is not
+/// answered long after that has lost its connection without a word, as in a failover.
 pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(15);
 
-/// Runs one statement on a connection of the pool, and gives the connection up if the answer does not
-/// come: whatever was waiting for it must not wait for ever.
+/// Runs one statement on a connection of the pool, and gives the connection up if the answer does
+/// not come: whatever was waiting for it must not wait for ever.
 macro_rules! bounded {
     ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
         match $store.pool.acquire().await {

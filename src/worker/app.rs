@@ -12,8 +12,8 @@ use crate::tencent::TencentClient;
 /// was accepted so recently.
 const PROVEN_FOR: Duration = Duration::from_mins(1);
 
-/// After so many refusals without an accepted call between them it is the app, whatever was accepted
-/// before.
+/// After so many refusals without an accepted call between them it is the app, whatever was
+/// accepted before.
 const REFUSED_IN_A_ROW_MAX: u32 = 5;
 
 /// A refused `UserSig` that was made afresh so recently is not the fault.
