@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | could not: the database, the network or the machine was in the way; later it may work |
-//! | 2 | cannot: the command line or the configuration is wrong |
+//! | 2 | cannot: command line, configuration or input is wrong, or a job's state forbids it |
 //! | 3 | there is no such thing, as in `callq jobs show 0` |
 //! | 130 | stopped by a second signal, with requests under way |
 //!
@@ -18,14 +18,18 @@
 )]
 #![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
+mod apps;
 mod demo;
 mod dev;
+mod enqueue;
 mod jobs;
 mod logging;
 mod migrate;
 mod print;
 mod sandbox;
 mod signals;
+mod status;
+mod when;
 mod worker;
 
 use std::process::ExitCode;
@@ -44,11 +48,15 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command line \
-    or configuration), 3 no such thing, 130 stopped by a second signal.\n\
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command \
+    line, configuration, or a job's state), 3 no such thing, 130 stopped by a second signal.\n\
     DATABASE_URL and CALLQ_... are described in the README.";
 
 #[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, for as long as the process"
+)]
 enum Command {
     /// Try callq on this machine: a private PostgreSQL, a sandbox in Tencent's place, a worker
     Dev(dev::Dev),
@@ -60,8 +68,14 @@ enum Command {
     Worker(worker::Worker),
     /// Stand in for Tencent's endpoint on this machine, to develop and test against
     Sandbox(sandbox::Sandbox),
-    /// Look at jobs, the rows of callq.jobs
+    /// Insert jobs: one by flags, or one per line of a CSV or JSON lines file
+    Enqueue(Box<enqueue::Enqueue>),
+    /// Look at jobs, the rows of callq.jobs, and change them
     Jobs(jobs::Jobs),
+    /// Look at apps: who serves them, their pace and pauses; pause and resume them
+    Apps(apps::Apps),
+    /// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody
+    Status(status::Status),
 }
 
 /// Why a command ended early.
@@ -149,7 +163,10 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(migrate) => migrate.run().await,
         Command::Worker(worker) => worker.run().await,
         Command::Sandbox(sandbox) => sandbox.run().await,
+        Command::Enqueue(enqueue) => enqueue.run().await,
         Command::Jobs(jobs) => jobs.run().await,
+        Command::Apps(apps) => apps.run().await,
+        Command::Status(status) => status.run().await,
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 /// - the isolation level: the statements lock rows and read them anew, whatever the database's
 ///   default.
 /// - `TimeZone`: texts that the database makes for us are in UTC.
-const SESSION: &str = "SET jit = off; SET synchronous_commit = on; SET enable_seqscan = off; \
-    SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
+pub(super) const SESSION: &str = "SET jit = off; SET synchronous_commit = on; \
+    SET enable_seqscan = off; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
     SET default_transaction_isolation = 'read committed'; \
     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 

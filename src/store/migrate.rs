@@ -90,33 +90,46 @@ impl Store {
     /// # Errors
     /// With the way out, if it is missing, older or newer.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let exists: bool = sqlx::query_scalar("SELECT to_regclass('callq.meta') IS NOT NULL")
-            .fetch_one(&self.pool)
+        let connection = self.pool.acquire().await;
+        let mut connection = connection.map_err(StoreError::during("look for the schema callq"))?;
+        check_schema(&mut connection).await
+    }
+}
+
+/// The same on one connection. A role that may not read the version, such as a producer, is let
+/// through.
+pub(super) async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let readable: Option<bool> =
+        sqlx::query_scalar("SELECT has_table_privilege(to_regclass('callq.meta')::oid, 'SELECT')")
+            .fetch_one(&mut *connection)
             .await
             .map_err(StoreError::during("look for the schema callq"))?;
-        if !exists {
+    match readable {
+        Some(true) => {}
+        Some(false) => return Ok(()),
+        None => {
             return Err(StoreError::Schema(
                 "this database has no schema callq: run `callq migrate`".to_owned(),
             ));
         }
-        let meta = sqlx::query!("SELECT schema_version FROM callq.meta")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(StoreError::during("read the schema's version"))?;
-        if meta.schema_version < SCHEMA_VERSION {
-            return Err(StoreError::Schema(format!(
-                "the schema callq has version {}, this program needs {SCHEMA_VERSION}: run \
-                 `callq migrate`",
-                meta.schema_version
-            )));
-        }
-        if meta.schema_version > SCHEMA_VERSION {
-            return Err(StoreError::Schema(format!(
-                "the schema callq has version {}, this program knows only {SCHEMA_VERSION}: use a \
-                 newer callq",
-                meta.schema_version
-            )));
-        }
-        Ok(())
     }
+    let meta = sqlx::query!("SELECT schema_version FROM callq.meta")
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::during("read the schema's version"))?;
+    if meta.schema_version < SCHEMA_VERSION {
+        return Err(StoreError::Schema(format!(
+            "the schema callq has version {}, this program needs {SCHEMA_VERSION}: run \
+             `callq migrate`",
+            meta.schema_version
+        )));
+    }
+    if meta.schema_version > SCHEMA_VERSION {
+        return Err(StoreError::Schema(format!(
+            "the schema callq has version {}, this program knows only {SCHEMA_VERSION}: use a \
+             newer callq",
+            meta.schema_version
+        )));
+    }
+    Ok(())
 }

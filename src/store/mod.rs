@@ -1,31 +1,40 @@
 //! LEAF: everything that is said to PostgreSQL, one verb a file, its SQL beside it.
 //!
-//! Each verb is one statement, committed by itself. No transaction is ever begun on these
+//! Each verb is one statement, committed by itself. No transaction is ever begun on the pool's
 //! connections, so none can be left open across a request, and dropping a future in the middle
-//! cannot hand a half-open transaction to the next borrower (sqlx 0.9 would).
+//! cannot hand a half-open transaction to the next borrower (sqlx 0.9 would). Only [`Import`] has a
+//! transaction, on a connection of its own that ends with it.
 
 mod app;
+mod apps;
+mod change;
 mod claim;
 mod codes;
 mod connect;
 mod enqueue;
 mod gauge;
 mod grant;
+mod list;
 mod listen;
 mod migrate;
 mod record;
 mod rescue;
 mod show;
+mod when;
 
 pub use app::{PauseState, Paused, ServeRefused, Served};
+pub use apps::{AppRow, Overall};
+pub use change::{Answer, Verdict};
 pub use claim::{ClaimOrder, Claimed, Claims};
 pub use codes::CodeRow;
 pub use connect::{Store, StoreError};
-pub use enqueue::NewJob;
+pub use enqueue::{Added, Import, JobLine, NewJob, Refused};
 pub use gauge::Gauge;
 pub use grant::{Ask, Grant, LEVELS, Lows};
+pub use list::{JobFilter, JobWalk, ListedJob};
 pub use listen::{Heard, Listener};
 pub use migrate::{Migrated, SCHEMA_VERSION, migrate};
 pub use record::{AttemptState, Recorded, WriteBack, Written};
 pub use rescue::{Lapsed, Settled, Walk};
 pub use show::{AttemptRow, JobRow};
+pub use when::{Move, When};

@@ -1,7 +1,10 @@
 //! The command line with the real program: exit codes, texts, signals.
 
+mod apps;
+mod enqueue;
 mod jobs;
 mod sandbox;
+mod status;
 mod worker;
 
 use std::fmt::Write as _;
@@ -19,11 +22,53 @@ const APP: [(&str, &str); 4] = [
     ("CALLQ_HOST", "http://127.0.0.1:9"),
 ];
 
+/// Runs a command on this database to its end.
+async fn callq_on(database: &Database, arguments: &[&str]) -> Ended {
+    let mut command = callq(arguments.iter().copied());
+    run(command.env("DATABASE_URL", database.url())).await
+}
+
+/// Runs SQL that is written in a test.
+async fn sql(database: &Database, sql: &str) {
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(database.pool())
+        .await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Each line of stdout as JSON.
+fn json_lines(ended: &Ended) -> Vec<serde_json::Value> {
+    let read = |line: &str| serde_json::from_str(line).expect("each line is JSON");
+    ended.text().lines().map(read).collect()
+}
+
+/// How many rows of a table a plan looked at, and by which indexes.
+fn rows_read(plan: &serde_json::Value, table: &str, indexes: &mut Vec<String>) -> f64 {
+    indexes.extend(plan["Index Name"].as_str().map(str::to_owned));
+    let children = plan["Plans"].as_array().into_iter().flatten();
+    let below: f64 = children.map(|child| rows_read(child, table, indexes)).sum();
+    if plan["Relation Name"] != table {
+        return below;
+    }
+    let number = |name: &str| plan[name].as_f64().unwrap_or(0.0);
+    let each = number("Actual Rows") + number("Rows Removed by Filter");
+    below + each * number("Actual Loops")
+}
+
 /// Every command that works on the database at `DATABASE_URL`.
-fn commands_with_a_database() -> [Command; 3] {
+fn commands_with_a_database() -> [Command; 8] {
     let mut worker = callq(["worker"]);
     worker.envs(APP);
-    [callq(["migrate"]), callq(["jobs", "show", "1"]), worker]
+    [
+        callq(["migrate"]),
+        callq(["enqueue", "--robot-account", "bot", "--callee", "jack"]),
+        callq(["jobs", "show", "1"]),
+        callq(["jobs", "list"]),
+        callq(["jobs", "cancel", "1"]),
+        callq(["apps", "list"]),
+        callq(["status"]),
+        worker,
+    ]
 }
 
 /// One line, that begins as all our errors do.
@@ -36,12 +81,20 @@ fn is_one_sentence(ended: &Ended) {
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2() {
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 16] = [
         &[],
         &["jobs"],
         &["ring"],
         &["migrate", "--now"],
         &["jobs", "show", "seven"],
+        &["jobs", "list", "--limit", "0"],
+        &["jobs", "export"],
+        &["jobs", "reschedule", "1"],
+        &["jobs", "reschedule", "1", "--by", "1h", "--run-at", "now"],
+        &["jobs", "resolve", "1", "--verdict", "maybe"],
+        &["apps", "pause", "default"],
+        &["apps", "pause", "default", "--all", "--reason", "x"],
+        &["apps", "resume"],
         &["worker", "--concurrency", "0"],
         &["sandbox", "--listen", "0.0.0.0:7080"],
         &["dev", "--exec"],
@@ -128,7 +181,7 @@ async fn every_command_explains_itself() {
             left.push((path, sub.clone()));
         }
     }
-    assert!(explained >= 8, "callq, its 6 commands and jobs show");
+    assert!(explained >= 20, "callq, its commands and theirs");
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! `callq jobs`
 
+mod change;
+mod export;
+mod filter;
+mod list;
+mod many;
 mod show;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -8,7 +14,7 @@ use super::Failure;
 use crate::config;
 use crate::store::Store;
 
-/// Look at jobs, the rows of callq.jobs.
+/// Look at jobs, the rows of callq.jobs, and change them.
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
     #[command(subcommand)]
@@ -17,8 +23,22 @@ pub(super) struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Jobs by a filter, newest first
+    List(list::List),
     /// Everything about one job: every attempt, what holds it, the next step
     Show(show::Show),
+    /// Print each change of a job until it ends
+    Watch(watch::Watch),
+    /// Keep jobs from ringing
+    Cancel(change::Cancel),
+    /// Make jobs that rang nobody due now
+    Retry(change::Retry),
+    /// Move scheduled jobs to another time
+    Reschedule(change::Reschedule),
+    /// Settle jobs in doubt by what you know
+    Resolve(change::Resolve),
+    /// All jobs by a filter, as CSV or JSON lines
+    Export(export::Export),
 }
 
 impl Jobs {
@@ -27,7 +47,14 @@ impl Jobs {
         let store = Store::connect(&url, 1).await?;
         store.check_schema().await?;
         match self.command {
+            Command::List(list) => list.run(&store).await,
             Command::Show(show) => show.run(&store).await,
+            Command::Watch(watch) => watch.run(&store).await,
+            Command::Cancel(cancel) => cancel.run(&store).await,
+            Command::Retry(retry) => retry.run(&store).await,
+            Command::Reschedule(reschedule) => reschedule.run(&store).await,
+            Command::Resolve(resolve) => resolve.run(&store).await,
+            Command::Export(export) => export.run(&store).await,
         }
     }
 }

@@ -1,19 +1,25 @@
 //! `callq jobs show ID`
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::Utc;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use crate::call::readable;
 use crate::cli::demo::callees;
+use crate::cli::when::time;
 use crate::cli::{Failure, print};
 use crate::store::{AttemptRow, JobRow, Store};
+
+const EXAMPLES: &str = "Examples:\n  \
+    callq jobs show 4711\n  \
+    callq jobs show 4711 --json | jq .attempts";
 
 /// Everything about one job: every attempt, what holds it, the next step.
 ///
 /// Times are UTC. user_data and offline_push are never shown, only whether they are there.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Show {
     /// The job's id
     id: i64,
@@ -212,8 +218,4 @@ fn next(job: &JobRow) -> Vec<String> {
         lines.push(format!("What to do: {step}"));
     }
     lines
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,4 +1,9 @@
-//! `callq jobs show`
+//! `callq jobs`: `show` here, the others below.
+
+mod change;
+mod export;
+mod list;
+mod watch;
 
 use serde_json::Value;
 use sqlx::AssertSqlSafe;

@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod program;
 pub(crate) mod rig;
 pub(crate) mod statements;
+pub(crate) mod terminal;
 
 pub(crate) use database::Database;
 

@@ -18,11 +18,13 @@ macro_rules! statements {
 }
 
 statements! {
+    apps: "bigint, float8, bigint",
     claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[]",
     expire: "text, int2, timestamptz, bigint, bigint",
     give_back: "uuid",
     grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8, text[]",
     lapse: "bigint, float8",
+    list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
     settle: "bigint, float8",
 }
