@@ -121,7 +121,7 @@ impl Pause {
             return print::line("everything is paused; `callq apps resume --all` ends it");
         };
         if !self.new {
-            known(store, &app, "; to pause it before its first job, add --new").await?;
+            known(store, &app, " To pause it before its first job, add --new.").await?;
         }
         store.pause_app(&app, reason).await?;
         print::line(&format!(
@@ -182,13 +182,13 @@ async fn known(store: &Store, app: &str, way_out: &str) -> Result<(), Failure> {
     let distance = |known: &&AppRow| strsim::osa_distance(&known.app, app);
     let nearest = apps.iter().min_by_key(distance);
     let nearest = nearest.filter(|near| distance(near) <= app.chars().count().div_ceil(2));
-    let meant = nearest.map_or_else(String::new, |near| {
-        format!(", did you mean {}?", readable(&near.app))
-    });
     let name = readable(app);
-    Err(Failure::NoSuchThing(format!(
-        "there is no app {name}{meant}{way_out}"
-    )))
+    let unknown = Failure::NoSuchThing(format!("there is no app {name}"));
+    let meant = nearest.map_or_else(
+        || "`callq apps list` shows them.".to_owned(),
+        |near| format!("did you mean {}?", readable(&near.app)),
+    );
+    Err(unknown.hint(meant + way_out))
 }
 
 /// The pause of everything, as a sentence.

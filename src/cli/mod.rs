@@ -19,11 +19,15 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
 mod apps;
+mod completions;
 mod demo;
 mod dev;
 mod enqueue;
+mod failure;
+mod hint;
 mod jobs;
 mod logging;
+mod man;
 mod migrate;
 mod print;
 mod sandbox;
@@ -36,9 +40,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::{self, ConfigError};
-use crate::store::StoreError;
-use crate::worker::WorkerError;
+use self::failure::Failure;
+use crate::config;
 
 /// A Postgres-backed job queue for scheduled robot calls: a row rings a phone.
 #[derive(Debug, Parser)]
@@ -76,64 +79,19 @@ enum Command {
     Apps(apps::Apps),
     /// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody
     Status(status::Status),
-}
-
-/// Why a command ended early.
-enum Failure {
-    /// May work later: exit code 1.
-    CouldNot(anyhow::Error),
-    /// Never will: exit code 2.
-    Cannot(anyhow::Error),
-    /// No such thing: exit code 3.
-    NoSuchThing(String),
-    /// Has told about itself; only the code is left to give.
-    Exit(u8),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        if error.downcast_ref::<ConfigError>().is_some() {
-            return Self::Cannot(error);
-        }
-        match store_error(&error) {
-            Some(StoreError::Url(_)) => Self::Cannot(error),
-            Some(StoreError::Connect(source)) => Self::CouldNot(could_not_connect(source)),
-            _ => Self::CouldNot(error),
-        }
-    }
-}
-
-/// The fault of the database at `DATABASE_URL`, if that is what `error` is. One of a private server
-/// comes as another type.
-fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
-    match error.downcast_ref::<WorkerError>() {
-        Some(WorkerError::Store(error)) => Some(error),
-        _ => error.downcast_ref::<StoreError>(),
-    }
-}
-
-/// Says which database it was and what it said, without the layers between.
-fn could_not_connect(source: &(dyn std::error::Error + 'static)) -> anyhow::Error {
-    let url = config::database_url(&config::Process).unwrap_or_default();
-    let place = config::database_place(&url);
-    let mut cause = source;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let cause = match cause.to_string().rsplit_once(" at line ") {
-        // The line is one of PostgreSQL's own source files.
-        Some((text, line)) if line.bytes().all(|b| b.is_ascii_digit()) => text.to_owned(),
-        _ if cause.to_string().starts_with("pool timed out") => "it does not answer".to_owned(),
-        _ => cause.to_string(),
-    };
-    anyhow::anyhow!("could not connect to the database at {place}, see DATABASE_URL: {cause}")
+    /// Print a script with which a shell completes callq's commands and flags
+    Completions(completions::Completions),
+    /// Print callq's manual page, or write one for each command into a folder
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(failure::tell_usage(&error)),
+    };
     // Before the runtime makes threads.
     match &mut cli.command {
         Command::Dev(dev) => dev.forget_libpq_variables(),
@@ -152,7 +110,7 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(tell(&failure)),
+        Err(failure) => ExitCode::from(failure.tell()),
     }
 }
 
@@ -167,6 +125,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Jobs(jobs) => jobs.run().await,
         Command::Apps(apps) => apps.run().await,
         Command::Status(status) => status.run().await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 
@@ -174,28 +134,4 @@ async fn run(command: Command) -> Result<(), Failure> {
 #[must_use]
 pub fn definition() -> clap::Command {
     Cli::command()
-}
-
-/// Prints the failure and returns its exit code.
-fn tell(failure: &Failure) -> u8 {
-    let (error, code) = match failure {
-        Failure::CouldNot(error) => (sentence(error), 1),
-        Failure::Cannot(error) => (sentence(error), 2),
-        Failure::NoSuchThing(what) => (what.clone(), 3),
-        Failure::Exit(code) => return *code,
-    };
-    eprintln!("callq: {error}");
-    code
-}
-
-/// The error and its causes, each said once: many texts already end with their cause's.
-fn sentence(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string();
-        match said.as_str() {
-            "" => cause,
-            _ if said.contains(&cause) => said,
-            _ => format!("{said}: {cause}"),
-        }
-    })
 }

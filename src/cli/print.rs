@@ -6,7 +6,7 @@ use super::Failure;
 
 /// The exit code when nobody reads any more, as in `callq jobs show 1 | head -1`: what a shell
 /// tells of a program that SIGPIPE ended.
-const NOBODY_READS: u8 = 128 + 13;
+pub(super) const NOBODY_READS: u8 = 128 + 13;
 
 /// Prints one line. Where `println!` panics, this ends the command.
 pub(super) fn line(text: &str) -> Result<(), Failure> {

@@ -1,10 +1,15 @@
 //! The pool of connections and what goes wrong with it.
 
+use std::borrow::Cow;
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
+
+use super::SchemaFault;
 
 /// What every connection of a worker is set to before its first statement.
 ///
@@ -57,6 +62,17 @@ pub struct Store {
     pub(super) pool: PgPool,
 }
 
+/// How a connection failed where the database said nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The two sides did not agree on TLS, or one does not trust the other.
+    Tls,
+    /// No answer came in time.
+    NoAnswer,
+    /// The operating system says so.
+    Io(ErrorKind),
+}
+
 /// Why a statement did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -67,8 +83,8 @@ pub enum StoreError {
     #[error("could not connect to the database: {0}")]
     Connect(#[source] sqlx::Error),
     /// The schema is missing, too old or too new.
-    #[error("{0}")]
-    Schema(String),
+    #[error(transparent)]
+    Schema(#[from] SchemaFault),
     /// The connection went silent in the middle of a statement, which may have been carried out.
     #[error(
         "the database did not answer for 15 s when asked to {verb}; the connection is given up"
@@ -92,16 +108,42 @@ impl StoreError {
     /// succeed: SQLSTATE class 22, data exception, or 23, integrity constraint.
     #[must_use]
     pub fn is_about_the_data(&self) -> bool {
-        let Self::Statement {
-            source: sqlx::Error::Database(error),
-            ..
-        } = self
-        else {
-            return false;
+        matches!(self, Self::Statement { .. })
+            && self
+                .sqlstate()
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    }
+
+    /// The database's own word for what went wrong, as in `28P01`, if it said one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Connect(source) | Self::Statement { source, .. } => {
+                source.as_database_error()?.code()
+            }
+            _ => None,
+        }
+    }
+
+    /// How the connection failed, if that is what went wrong.
+    #[must_use]
+    pub fn broken(&self) -> Option<Broken> {
+        let (Self::Connect(source) | Self::Statement { source, .. }) = self else {
+            return None;
         };
-        error
-            .code()
-            .is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        match source {
+            sqlx::Error::Tls(_) => return Some(Broken::Tls),
+            sqlx::Error::PoolTimedOut => return Some(Broken::NoAnswer),
+            _ => {}
+        }
+        let mut cause: Option<&(dyn Error + 'static)> = Some(source);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return Some(Broken::Io(error.kind()));
+            }
+            cause = error.source();
+        }
+        None
     }
 
     /// For `map_err`: says what was being done.

@@ -1,5 +1,7 @@
 //! The schema: bringing it up to date, and refusing one that this program does not know.
 
+use std::cmp::Ordering;
+
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
@@ -8,6 +10,55 @@ use super::{Store, StoreError};
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
 pub const SCHEMA_VERSION: i32 = 1;
+
+/// What is wrong with the schema of a database. What to do about it is
+/// [`SchemaFault::way_out`].
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaFault {
+    /// Nobody has migrated this database.
+    #[error("this database has no schema callq")]
+    Missing,
+    /// The program is newer than the schema.
+    #[error("the schema callq has version {found}, and this program needs {SCHEMA_VERSION}")]
+    Older {
+        /// The schema's version.
+        found: i32,
+    },
+    /// The schema is newer than the program.
+    #[error("the schema callq has version {found}, and this program knows only {SCHEMA_VERSION}")]
+    Newer {
+        /// The schema's version.
+        found: i32,
+    },
+    /// A file of `migrations/` was changed after it had been applied.
+    #[error("migration {version} was applied to this database in another form than this program's")]
+    OtherForm {
+        /// The migration's number.
+        version: i64,
+    },
+    /// A later program has migrated the database.
+    #[error("the schema callq has migration {version}, which this program does not know")]
+    Unknown {
+        /// The migration's number.
+        version: i64,
+    },
+    /// Anything else that the migrator says.
+    #[error("could not migrate the schema callq: {0}")]
+    Other(MigrateError),
+}
+
+impl SchemaFault {
+    /// What to do about it.
+    #[must_use]
+    pub const fn way_out(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::Older { .. } => "run `callq migrate`",
+            Self::Newer { .. } | Self::Unknown { .. } => "use a newer callq",
+            Self::OtherForm { .. } => "use the program that made the schema, or a newer one",
+            Self::Other(_) => "see the database's own log",
+        }
+    }
+}
 
 /// The SQL in `migrations/`, compiled in. sqlx keeps its list of what was applied in the schema
 /// `callq` too, so that dropping that schema leaves nothing behind.
@@ -42,21 +93,20 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
         .execute(&mut connection)
         .await
         .map_err(StoreError::during("prepare the migration"))?;
-    migrator.run(&mut connection).await.map_err(|error| match error {
-        MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
-            "migration {version} was applied to this database in another form than this program \
-             has; \
-             use the program that made the schema, or a newer one"
-        )),
-        MigrateError::VersionMissing(version) => StoreError::Schema(format!(
-            "the schema has migration {version}, which this program does not know; use a newer \
-             callq"
-        )),
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            StoreError::Statement { verb: "migrate the schema callq", source }
-        }
-        other => StoreError::Schema(format!("could not migrate the schema callq: {other}")),
-    })?;
+    migrator
+        .run(&mut connection)
+        .await
+        .map_err(|error| match error {
+            MigrateError::VersionMismatch(version) => SchemaFault::OtherForm { version }.into(),
+            MigrateError::VersionMissing(version) => SchemaFault::Unknown { version }.into(),
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                StoreError::Statement {
+                    verb: "migrate the schema callq",
+                    source,
+                }
+            }
+            other => SchemaFault::Other(other).into(),
+        })?;
     connection
         .close()
         .await
@@ -107,29 +157,16 @@ pub(super) async fn check_schema(connection: &mut PgConnection) -> Result<(), St
     match readable {
         Some(true) => {}
         Some(false) => return Ok(()),
-        None => {
-            return Err(StoreError::Schema(
-                "this database has no schema callq: run `callq migrate`".to_owned(),
-            ));
-        }
+        None => return Err(SchemaFault::Missing.into()),
     }
     let meta = sqlx::query!("SELECT schema_version FROM callq.meta")
         .fetch_one(connection)
         .await
         .map_err(StoreError::during("read the schema's version"))?;
-    if meta.schema_version < SCHEMA_VERSION {
-        return Err(StoreError::Schema(format!(
-            "the schema callq has version {}, this program needs {SCHEMA_VERSION}: run \
-             `callq migrate`",
-            meta.schema_version
-        )));
+    let found = meta.schema_version;
+    match found.cmp(&SCHEMA_VERSION) {
+        Ordering::Less => Err(SchemaFault::Older { found }.into()),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(SchemaFault::Newer { found }.into()),
     }
-    if meta.schema_version > SCHEMA_VERSION {
-        return Err(StoreError::Schema(format!(
-            "the schema callq has version {}, this program knows only {SCHEMA_VERSION}: use a \
-             newer callq",
-            meta.schema_version
-        )));
-    }
-    Ok(())
 }

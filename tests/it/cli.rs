@@ -4,6 +4,7 @@ mod apps;
 mod enqueue;
 mod jobs;
 mod sandbox;
+mod shell;
 mod status;
 mod worker;
 
@@ -71,11 +72,16 @@ fn commands_with_a_database() -> [Command; 8] {
     ]
 }
 
-/// One line, that begins as all our errors do.
+/// One line that begins as all our errors do, and perhaps one that says what to do.
 #[track_caller]
 fn is_one_sentence(ended: &Ended) {
     assert!(ended.stderr.starts_with("callq: "), "{ended}");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
+    let mut further = ended.stderr.lines().skip(1);
+    assert!(
+        further.next().is_none_or(|line| line.starts_with("hint: ")),
+        "{ended}"
+    );
+    assert_eq!(further.next(), None, "{ended}");
     assert!(ended.stdout.is_empty(), "{ended}");
 }
 
@@ -158,7 +164,10 @@ async fn a_database_without_the_schema_ends_with_1_and_the_way_out() {
         let ended = run(command.env("DATABASE_URL", database.url())).await;
         let ended = ended.with_code(1);
         is_one_sentence(&ended);
-        assert!(ended.stderr.contains("run `callq migrate`"), "{ended}");
+        assert!(
+            ended.stderr.ends_with("\nhint: run `callq migrate`\n"),
+            "{ended}"
+        );
     }
 }
 
@@ -213,5 +222,8 @@ async fn two_processes_may_migrate_at_once() {
     other.with_code(0);
     let mut show = callq(["jobs", "show", "1"]);
     let ended = run(show.env("DATABASE_URL", database.url())).await;
-    assert_eq!(ended.with_code(3).stderr, "callq: there is no job 1\n");
+    assert_eq!(
+        ended.with_code(3).stderr,
+        "callq: there is no job 1\nhint: `callq jobs list` shows jobs\n"
+    );
 }

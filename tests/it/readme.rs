@@ -2,6 +2,7 @@
 //! against it. `UPDATE_DOCS=1 cargo test --test it` writes them anew.
 
 mod commands;
+pub(crate) mod help;
 pub(crate) mod pages;
 mod schema;
 mod transcript;

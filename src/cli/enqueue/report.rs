@@ -91,17 +91,19 @@ impl Report {
             self.print_json(totals, 0)?;
         }
         let why = match self.bad.first() {
-            Some(refused) if !self.has_lines => readable(&refused.reason),
+            Some(refused) if !self.has_lines => {
+                return Err(Failure::Cannot(anyhow::Error::msg(readable(
+                    &refused.reason,
+                ))));
+            }
             _ => {
                 let are = if totals.bad == 1 { "is" } else { "are" };
-                format!(
-                    "{} of {} {are} bad; nothing was inserted, --skip-bad inserts the others",
-                    totals.bad,
-                    counted(totals.lines, "line")
-                )
+                let lines = counted(totals.lines, "line");
+                format!("{} of {lines} {are} bad; nothing was inserted", totals.bad)
             }
         };
-        Err(Failure::Cannot(anyhow::Error::msg(why)))
+        let refused = Failure::Cannot(anyhow::Error::msg(why));
+        Err(refused.hint("correct the lines above, or insert the others with --skip-bad"))
     }
 
     fn print_json(&self, totals: &Totals, inserted: u64) -> Result<(), Failure> {

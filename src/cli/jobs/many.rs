@@ -132,11 +132,11 @@ impl Target {
         }
         let may_ask = stdin().is_terminal() && stderr().is_terminal();
         if !self.yes && !may_ask {
-            return cannot(format!(
-                "there is no terminal to ask on before many jobs are changed: add --yes. `callq \
-                 jobs list` with the same filter shows them; without --state, {name} means {}",
-                verb.states().join(",")
-            ));
+            let text = "there is no terminal to ask on before many jobs are changed";
+            let states = verb.states().join(",");
+            return Err(Failure::Cannot(anyhow::anyhow!(text)).hint(format!(
+                "add --yes. `callq jobs list --state {states}` with the same filter shows them"
+            )));
         }
         let filter = self.filter.to_store(verb.states());
         let mut walk = store.walk_jobs(filter, None).await?;

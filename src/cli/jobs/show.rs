@@ -29,10 +29,15 @@ pub(in crate::cli) struct Show {
     json: bool,
 }
 
+/// There is no row with this id.
+pub(super) fn no_such_job(id: i64) -> Failure {
+    Failure::NoSuchThing(format!("there is no job {id}")).hint("`callq jobs list` shows jobs")
+}
+
 impl Show {
     pub(in crate::cli) async fn run(self, store: &Store) -> Result<(), Failure> {
         let Some(job) = store.job(self.id).await? else {
-            return Err(Failure::NoSuchThing(format!("there is no job {}", self.id)));
+            return Err(no_such_job(self.id));
         };
         let attempts = store.attempts(self.id).await?;
         if self.json {

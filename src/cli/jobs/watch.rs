@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 
+use super::show::no_such_job;
 use crate::call::readable;
 use crate::cli::when::time;
 use crate::cli::{Failure, print};
@@ -37,9 +38,10 @@ impl Watch {
         let mut told = None;
         loop {
             let Some(job) = store.job(self.id).await? else {
-                let gone = if told.is_some() { " any more" } else { "" };
-                let text = format!("there is no job {}{gone}", self.id);
-                return Err(Failure::NoSuchThing(text));
+                return Err(match told {
+                    None => no_such_job(self.id),
+                    Some(_) => Failure::NoSuchThing(format!("job {} was deleted", self.id)),
+                });
             };
             let seen = line(&job);
             if told.as_ref() != Some(&seen) {

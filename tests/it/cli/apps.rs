@@ -85,11 +85,14 @@ async fn a_mistyped_app_is_refused_with_the_nearest_and_nothing_is_made() {
     let database = two_apps().await;
     let pause = ["apps", "pause", "clinci", "--reason", "x"];
     let ended = callq_on(&database, &pause).await.with_code(3);
-    let says = "callq: there is no app clinci, did you mean clinic?; to pause it before its first job, add --new\n";
+    let says = "callq: there is no app clinci\nhint: did you mean clinic? To pause it before its first job, add --new.\n";
     assert_eq!(ended.stderr, says);
     let resume = ["apps", "resume", "warehouse"];
     let ended = callq_on(&database, &resume).await.with_code(3);
-    assert_eq!(ended.stderr, "callq: there is no app warehouse\n");
+    assert_eq!(
+        ended.stderr,
+        "callq: there is no app warehouse\nhint: `callq apps list` shows them.\n"
+    );
     assert_eq!(paused(&database, "clinci").await, None);
     let new = ["apps", "pause", "clinci", "--reason", "x", "--new"];
     callq_on(&database, &new).await.with_code(0);

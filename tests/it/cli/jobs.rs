@@ -174,5 +174,8 @@ async fn a_job_is_shown_as_json_without_its_private_columns() {
 async fn a_job_that_is_not_there_ends_with_3() {
     let database = Database::new().await;
     let ended = show(&database, &[]).await.with_code(3);
-    assert_eq!(ended.stderr, "callq: there is no job 1\n");
+    assert_eq!(
+        ended.stderr,
+        "callq: there is no job 1\nhint: `callq jobs list` shows jobs\n"
+    );
 }

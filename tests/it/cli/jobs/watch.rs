@@ -43,12 +43,15 @@ async fn a_job_that_is_not_there_or_is_deleted_ends_a_watch_with_3() {
     let ended = callq_on(&database, &["jobs", "watch", "1"])
         .await
         .with_code(3);
-    assert_eq!(ended.stderr, "callq: there is no job 1\n");
+    assert_eq!(
+        ended.stderr,
+        "callq: there is no job 1\nhint: `callq jobs list` shows jobs\n"
+    );
     let database = with_job("").await;
     let mut command = callq(["jobs", "watch", "1"]);
     let mut watching = Program::start(command.env("DATABASE_URL", database.url()));
     watching.prints("scheduled").await;
     sql(&database, "DELETE FROM callq.jobs").await;
     let ended = watching.end().await.with_code(3);
-    assert_eq!(ended.stderr, "callq: there is no job 1 any more\n");
+    assert_eq!(ended.stderr, "callq: job 1 was deleted\n");
 }

@@ -1,0 +1,126 @@
+//! Why a command ended early, its exit code, and how it is told.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use super::hint;
+use crate::config::{self, ConfigError};
+use crate::store::StoreError;
+use crate::worker::WorkerError;
+
+/// Why a command ended early.
+pub(super) enum Failure {
+    /// May work later: exit code 1.
+    CouldNot(anyhow::Error),
+    /// Never will: exit code 2.
+    Cannot(anyhow::Error),
+    /// No such thing: exit code 3.
+    NoSuchThing(String),
+    /// One of the others, and what to do about it.
+    Hinted(Box<Failure>, String),
+    /// Has told about itself; only the code is left to give.
+    Exit(u8),
+}
+
+impl Failure {
+    /// The same, with what to do about it.
+    pub(super) fn hint(self, way_out: impl Into<String>) -> Self {
+        Self::Hinted(Box::new(self), way_out.into())
+    }
+
+    /// Prints it and returns its exit code.
+    pub(super) fn tell(&self) -> u8 {
+        let (error, code) = match self {
+            Self::CouldNot(error) => (sentence(error), 1),
+            Self::Cannot(error) => (sentence(error), 2),
+            Self::NoSuchThing(what) => (what.clone(), 3),
+            Self::Hinted(failure, way_out) => {
+                let code = failure.tell();
+                eprintln!("hint: {way_out}");
+                return code;
+            }
+            Self::Exit(code) => return *code,
+        };
+        eprintln!("callq: {error}");
+        code
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        if error.downcast_ref::<ConfigError>().is_some() {
+            return Self::Cannot(error);
+        }
+        let Some(store) = store_error(&error) else {
+            return Self::CouldNot(error);
+        };
+        let way_out = hint::for_store(store);
+        let failure = match store {
+            StoreError::Url(_) => Self::Cannot(error),
+            StoreError::Connect(source) => Self::CouldNot(could_not_connect(source)),
+            _ => Self::CouldNot(error),
+        };
+        match way_out {
+            Some(way_out) => failure.hint(way_out),
+            None => failure,
+        }
+    }
+}
+
+/// The fault of the database at `DATABASE_URL`, if that is what `error` is. One of a private server
+/// comes as another type.
+fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
+    match error.downcast_ref::<WorkerError>() {
+        Some(WorkerError::Store(error)) => Some(error),
+        _ => error.downcast_ref::<StoreError>(),
+    }
+}
+
+/// Says which database it was and what it said, without the layers between.
+fn could_not_connect(source: &(dyn Error + 'static)) -> anyhow::Error {
+    let url = config::database_url(&config::Process).unwrap_or_default();
+    let place = config::database_place(&url);
+    let mut cause = source;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let cause = match cause.to_string().rsplit_once(" at line ") {
+        // The line is one of PostgreSQL's own source files.
+        Some((text, line)) if line.bytes().all(|b| b.is_ascii_digit()) => text.to_owned(),
+        _ if cause.to_string().starts_with("pool timed out") => "it does not answer".to_owned(),
+        _ => cause.to_string(),
+    };
+    anyhow::anyhow!("could not connect to the database at {place}, see DATABASE_URL: {cause}")
+}
+
+/// The error and its causes, each said once: many texts already end with their cause's.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            _ if said.contains(&cause) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
+}
+
+/// Prints what clap found wrong with the command line, or the help that was asked for, in the form
+/// of all other errors; returns the exit code.
+pub(super) fn tell_usage(error: &clap::Error) -> u8 {
+    let is_asked_for = !error.use_stderr();
+    let needs_command =
+        error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_asked_for || needs_command {
+        return match error.print() {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => super::print::NOBODY_READS,
+            _ if is_asked_for => 0,
+            _ => 2,
+        };
+    }
+    let text = error.render().to_string();
+    let text = text.replacen("error: ", "callq: ", 1);
+    eprint!("{}", text.replace("  tip: ", "hint: "));
+    2
+}
