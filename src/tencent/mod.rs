@@ -16,6 +16,7 @@ pub mod wire;
 pub use client::{
     BODY_BYTES_MAX, ClientError, REQUEST_TIMEOUT_DEFAULT, START_CALL_PATH, Settings, TencentClient,
 };
+pub use envelope::read as read_reply;
 pub use host::{Host, HostError, HostKind};
 pub use signed_content::{SignedContent, generate_user_sig};
 pub use usersig::{Credential, USER_SIG_LIFE_S, UserSigError, UserSigs};
