@@ -37,7 +37,7 @@ SELECT app.name AS "app!", a.sdk_app_id AS "sdk_app_id?", a.kind AS "kind?", a.h
     a.served_at AS "served_at?", coalesce(a.served_at > now() - interval '1 minute', false) AS "served!",
     a.last_success_at AS "last_success_at?", a.throttled_at AS "throttled_at?", a.paused_at AS "paused_at?",
     a.pause_reason AS "pause_reason?", a.pause_detail AS "pause_detail?", a.paused_by AS "paused_by?", a.probe_at AS "probe_at?",
-    EXISTS (SELECT FROM waiting AS w WHERE w.name = app.name) AS "waiting!", due.jobs AS "due!", due.overdue AS "overdue!", oldest.due_at AS "oldest_due_at?",
+    EXISTS (SELECT FROM waiting AS w WHERE w.name = app.name) AS "waiting!", due.jobs AS "due!", due.overdue AS "overdue!", nullif(oldest.due_at, '-infinity') AS "oldest_due_at?",
     coalesce(open.dialing, 0) AS "dialing!", coalesce(open.in_doubt, 0) AS "in_doubt!"
 FROM app
 LEFT JOIN callq.apps AS a ON a.app = app.name

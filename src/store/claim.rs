@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::connect::bounded;
@@ -49,17 +48,18 @@ pub struct Claimed {
     /// The room of this attempt: the user's, or a fresh one.
     pub room_id: String,
     /// 1: digits, 2: text.
-    pub room_id_type: i16,
+    pub room_id_type: i32,
     /// How long the phone rings.
-    pub ring_timeout_ms: i32,
+    pub ring_timeout_ms: i64,
     /// `UserData`.
     pub user_data: Option<String>,
-    /// `OfflinePushInfo`.
-    pub offline_push: Option<Value>,
+    /// `OfflinePushInfo`, as JSON that nobody has read yet: the database holds numbers that no
+    /// other program can.
+    pub offline_push: Option<String>,
     /// The URL parameter `random` of this attempt.
     pub random: u32,
     /// The level the job was taken from.
-    pub priority: i16,
+    pub priority: i32,
     /// When the attempt was due.
     pub due_at: DateTime<Utc>,
     /// How late the claim was.
@@ -71,7 +71,7 @@ pub struct Claimed {
     /// How many requests count so far.
     pub attempts_used: i32,
     /// How many may.
-    pub max_attempts: i16,
+    pub max_attempts: i32,
     /// The job's policy for doubts.
     pub on_doubt: String,
     /// Whether refused callees are rung again.

@@ -14,6 +14,10 @@
 -- caller's last claim; without them dead entries at the head cost 15-23 ms while a snapshot is held
 -- open). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
 -- The rows are then updated by ctid: they are locked, so it cannot change, and no index is read again.
+--
+-- Nothing that it returns can fail to be read, whatever stands in a row whose rules were switched off:
+-- no number is narrowed, push information is text, a NULL callee is an empty one, a list of lists is
+-- none, and no due time is infinite. One row that could not be read would keep all others from ringing.
 WITH picked AS MATERIALIZED (
     SELECT due.ctid AS at
     FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
@@ -42,22 +46,25 @@ WITH picked AS MATERIALIZED (
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))
-    RETURNING j.*,
+    RETURNING j.*, greatest(j.due_at, 'epoch') AS due,
         coalesce(j.room_id, format('callq_%s_%s_%s', j.id, j.attempt, left(replace(gen_random_uuid()::text, '-', ''), 16))) AS room,
         floor(random() * 4294967296)::bigint AS random
 ), attempted AS (
     INSERT INTO callq.attempts (job_id, attempt, claim_token, app, worker, room_id, room_id_type, random, due_at, claimed_at)
-    SELECT c.id, c.attempt, $3::uuid, c.app, $4::text, c.room, c.room_id_type, c.random, c.due_at, now()
+    SELECT c.id, c.attempt, $3::uuid, c.app, $4::text, c.room, CASE c.room_id_type WHEN 1 THEN 1 ELSE 2 END, c.random, c.due, now()
     FROM claimed AS c WHERE c.state = 'dialing'
 )
 SELECT c.id AS "id!", c.app AS "app!", c.state::text AS "state!", c.reason, c.attempt AS "attempt!",
-       c.robot_account AS "robot_account!", c.callees AS "callees!", c.media_type AS "media_type!",
-       c.room AS "room_id!", c.room_id_type::smallint AS "room_id_type!", c.ring_timeout_ms::int AS "ring_timeout_ms!",
-       c.user_data, c.offline_push, c.priority::smallint AS "priority!", c.due_at AS "due_at!",
-       c.max_attempts::smallint AS "max_attempts!", c.attempts_used AS "attempts_used!", c.on_doubt AS "on_doubt!",
+       c.robot_account AS "robot_account!",
+       CASE WHEN array_ndims(c.callees) > 1 THEN '{}' WHEN array_position(c.callees, NULL) IS NULL THEN c.callees
+            ELSE ARRAY(SELECT coalesce(e.callee, '') FROM unnest(c.callees) AS e(callee)) END AS "callees!",
+       c.media_type AS "media_type!",
+       c.room AS "room_id!", c.room_id_type AS "room_id_type!", c.ring_timeout_ms AS "ring_timeout_ms!",
+       c.user_data, c.offline_push::text AS offline_push, c.priority AS "priority!", c.due AS "due_at!",
+       c.max_attempts AS "max_attempts!", c.attempts_used AS "attempts_used!", c.on_doubt AS "on_doubt!",
        c.retry_callees AS "retry_callees!", c.random AS "random!",
        CASE WHEN isfinite(c.expires_at) THEN extract(epoch FROM c.expires_at - now())::float8 END AS expires_in_s,
-       extract(epoch FROM now() - c.due_at)::float8 AS "late_s!",
+       extract(epoch FROM now() - c.due)::float8 AS "late_s!",
        extract(epoch FROM now())::float8 AS "claimed_at_unix_s!"
 FROM claimed AS c
-ORDER BY c.app, c.priority, c.due_at, c.id
+ORDER BY c.app, c.priority, c.due, c.id

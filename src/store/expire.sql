@@ -38,7 +38,7 @@ WITH RECURSIVE app(name) AS (
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM locked))
     RETURNING j.id
 )
-SELECT (SELECT count(*) FROM ended) AS "ended!", last.app, last.priority::smallint, last.due_at, last.id
+SELECT (SELECT count(*) FROM ended) AS "ended!", last.app, last.priority::smallint, greatest(last.due_at, 'epoch') AS due_at, last.id
 FROM (SELECT count(*) AS rows FROM walked) AS total
 LEFT JOIN LATERAL (
     SELECT w.app, w.priority, w.due_at, w.id FROM walked AS w

@@ -18,7 +18,7 @@ WITH RECURSIVE waiting(name) AS (
 SELECT app.name AS "app!", due.jobs AS "due!",
     (SELECT count(*) FROM leased AS l WHERE l.app = app.name AND l.state = 'dialing') AS "dialing!",
     (SELECT count(*) FROM leased AS l WHERE l.app = app.name AND l.state = 'in_doubt') AS "in_doubt!",
-    coalesce(extract(epoch FROM now() - oldest.due_at)::float8, 0) AS "oldest_due_s!"
+    coalesce(extract(epoch FROM now() - nullif(oldest.due_at, '-infinity'))::float8, 0) AS "oldest_due_s!"
 FROM app
 CROSS JOIN LATERAL (
     SELECT count(*) AS jobs FROM (

@@ -27,7 +27,7 @@ WITH asked AS (
     CROSS JOIN callq.settings AS s
 ), wanted AS (
     SELECT q.app, q.paused, q.probing, q.calls_per_second,
-           CASE WHEN q.probing THEN least(due.jobs, 1) ELSE due.jobs END AS jobs, next.due_at AS next_due_at
+           CASE WHEN q.probing THEN least(due.jobs, 1) ELSE due.jobs END AS jobs, nullif(next.due_at, 'infinity') AS next_due_at
     FROM asked AS q
     CROSS JOIN LATERAL (
         SELECT count(*)::int AS jobs FROM (

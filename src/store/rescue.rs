@@ -99,6 +99,21 @@ impl Store {
             .collect())
     }
 
+    /// Fails scheduled jobs that no claim ever asks for. Returns how many; as many as a batch
+    /// means: call again.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn refuse(&self) -> Result<u64, StoreError> {
+        let done = bounded!(
+            self,
+            "fail jobs that nobody can claim",
+            execute,
+            sqlx::query_file!("src/store/refuse.sql", BATCH)
+        )?;
+        Ok(done.rows_affected())
+    }
+
     /// Ends scheduled jobs whose deadline has passed, in a bounded step of the walk over due jobs.
     /// Returns how many it ended and where to go on; `None` when the walk has come to its end.
     ///

@@ -75,15 +75,19 @@ fn ready(
     began: Instant,
     probing: Probing,
 ) -> Result<(StartCall, Policy), Transition> {
+    let offline_push = job.offline_push.as_deref().map(serde_json::from_str);
+    let offline_push = offline_push
+        .transpose()
+        .map_err(|fault| Transition::invalid(format!("offline_push cannot be read: {fault}")))?;
     let call = StartCall::new(StartCallFields {
         robot_account: &job.robot_account,
         callees: &job.callees,
         media_type: &job.media_type,
         room_id: &job.room_id,
         room_id_type: i64::from(job.room_id_type),
-        ring_timeout_ms: i64::from(job.ring_timeout_ms),
+        ring_timeout_ms: job.ring_timeout_ms,
         user_data: job.user_data.as_deref(),
-        offline_push: job.offline_push.clone(),
+        offline_push,
     })
     .map_err(|fault| Transition::invalid(fault.to_string()))?;
     let on_doubt = OnDoubt::parse(&job.on_doubt)

@@ -25,6 +25,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
             lapse(&ctx).await,
             settle(&ctx).await,
             expire(&ctx, &mut walk).await,
+            refuse(&ctx).await,
         ] {
             if let Err(error) = done {
                 ctx.health.failed(&error);
@@ -74,6 +75,17 @@ async fn expire(ctx: &Context, walk: &mut Walk) -> Result<(), StoreError> {
     }
     if expired > 0 {
         tracing::warn!(jobs = expired, "the deadline of waiting jobs has passed");
+    }
+    Ok(())
+}
+
+async fn refuse(ctx: &Context) -> Result<(), StoreError> {
+    let refused = ctx.store.refuse().await?;
+    if refused > 0 {
+        tracing::warn!(
+            jobs = refused,
+            "jobs of no priority or no time that exists have failed"
+        );
     }
     Ok(())
 }

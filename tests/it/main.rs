@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a failing test shows its seed")]
 
+mod bad_rows;
 mod claim;
 mod cli;
 mod dev;

@@ -155,7 +155,7 @@ impl Rig {
     pub(crate) async fn job(&self, id: i64) -> Job {
         sqlx::query_as(
             "SELECT state::text, reason, attempt, attempts_used, call_id, error_code, callee_results,
-                 extract(epoch FROM coalesce(lease_until, due_at) - now())::float8 AS waits_s
+                 coalesce(extract(epoch FROM coalesce(lease_until, CASE WHEN isfinite(due_at) THEN due_at END) - now())::float8, 0) AS waits_s
              FROM callq.jobs WHERE id = $1",
         )
         .bind(id)
