@@ -34,5 +34,5 @@ pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
 pub use start_call::{
     CALLEES_MAX, RING_TIMEOUT_MS_MAX, RING_TIMEOUT_MS_MIN, StartCall, StartCallFields,
 };
-pub use text::{READABLE_CHARS_MAX, readable};
+pub use text::{READABLE_CHARS_MAX, acts_on_a_terminal, harmless, readable};
 pub use user_data::{USER_DATA_BYTES_MAX, UserData};

@@ -64,7 +64,7 @@ impl List {
         let apps = store.apps().await?;
         if self.json {
             for app in &apps {
-                print::line(&serde_json::to_string(app)?)?;
+                print::json(app)?;
             }
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl List {
             print::line(&paused)?;
         }
         if apps.is_empty() {
-            eprintln!("callq: there is no app: no worker has ever run here, and no job waits");
+            print::note("there is no app: no worker has ever run here, and no job waits");
             return Ok(());
         }
         print::line(&table(&apps, overall.now).to_string())

@@ -22,6 +22,6 @@ impl Completions {
     pub(super) fn run(self) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut definition(), "callq", &mut script);
-        print::line(String::from_utf8_lossy(&script).trim_end())
+        print::data(String::from_utf8_lossy(&script).trim_end())
     }
 }

@@ -78,5 +78,5 @@ pub(super) fn callees(results: &serde_json::Value) -> String {
             readable(&item["ResultCode"].to_string())
         )
     };
-    items.iter().map(one).collect::<Vec<_>>().join(", ")
+    readable(&items.iter().map(one).collect::<Vec<_>>().join(", "))
 }

@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, logging, print, signals};
+use crate::call::readable;
 use crate::config;
 use crate::dev::postgres::StartOptions;
 use crate::dev::{self, Stack};
@@ -140,7 +141,7 @@ async fn run_to_end(
         .env("DATABASE_URL", url)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("could not run {}", program.display()))?;
+        .with_context(|| format!("could not run {}", readable(&program.display().to_string())))?;
     let status = tokio::select! {
         status = child.wait() => status?,
         () = stop.cancelled() => {

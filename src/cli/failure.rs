@@ -3,8 +3,12 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
-use super::hint;
+use clap::Parser as _;
+
+use super::{Cli, hint, print};
+use crate::call::{harmless, readable};
 use crate::config::{self, ConfigError};
+use crate::dev::{DemoError, StackError};
 use crate::store::StoreError;
 use crate::worker::WorkerError;
 
@@ -28,20 +32,25 @@ impl Failure {
         Self::Hinted(Box::new(self), way_out.into())
     }
 
-    /// Prints it and returns its exit code.
-    pub(super) fn tell(&self) -> u8 {
+    /// Prints it and returns its exit code. A login that lacks a right is told what helps it.
+    pub(super) fn tell(&self, if_denied: &str) -> u8 {
         let (error, code) = match self {
             Self::CouldNot(error) => (sentence(error), 1),
             Self::Cannot(error) => (sentence(error), 2),
             Self::NoSuchThing(what) => (what.clone(), 3),
             Self::Hinted(failure, way_out) => {
-                let code = failure.tell();
-                eprintln!("hint: {way_out}");
+                let code = failure.tell(if_denied);
+                print::hint(way_out);
                 return code;
             }
             Self::Exit(code) => return *code,
         };
-        eprintln!("callq: {error}");
+        print::note(&error);
+        if let Self::CouldNot(error) = self
+            && let Some(StoreError::Denied { .. }) = store_error(error)
+        {
+            print::hint(if_denied);
+        }
         code
     }
 }
@@ -59,6 +68,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let failure = match store {
             StoreError::Url(_) => Self::Cannot(error),
             StoreError::Connect(source) => Self::CouldNot(could_not_connect(source)),
+            refused if refused.is_about_the_data() => Self::Cannot(error),
             _ => Self::CouldNot(error),
         };
         match way_out {
@@ -94,10 +104,23 @@ fn could_not_connect(source: &(dyn Error + 'static)) -> anyhow::Error {
     anyhow::anyhow!("could not connect to the database at {place}, see DATABASE_URL: {cause}")
 }
 
-/// The error and its causes, each said once: many texts already end with their cause's.
+/// The most characters of a cause that are shown; only a path is ever longer.
+const CAUSE_CHARS_MAX: usize = 2000;
+
+/// The error and its causes, each said once: many texts already end with their cause's. On one
+/// line, but for the last lines that a private server logged.
 fn sentence(error: &anyhow::Error) -> String {
+    let of_dev = error.is::<StackError>() || error.is::<DemoError>();
+    let shown = |cause: &dyn Error| -> String {
+        let cause: String = cause.to_string().chars().take(CAUSE_CHARS_MAX).collect();
+        if of_dev {
+            print::lines(&cause)
+        } else {
+            harmless(&cause)
+        }
+    };
     error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string();
+        let cause = shown(cause);
         match said.as_str() {
             "" => cause,
             _ if said.contains(&cause) => said,
@@ -114,13 +137,19 @@ pub(super) fn tell_usage(error: &clap::Error) -> u8 {
         error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if is_asked_for || needs_command {
         return match error.print() {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => super::print::NOBODY_READS,
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => print::NOBODY_READS,
             _ if is_asked_for => 0,
             _ => 2,
         };
     }
-    let text = error.render().to_string();
-    let text = text.replacen("error: ", "callq: ", 1);
-    eprint!("{}", text.replace("  tip: ", "hint: "));
+    // clap repeats arguments as they are: one that acts on a terminal is made readable first.
+    let arguments = config::arguments();
+    let arguments = arguments.map(|argument| readable(&argument.to_string_lossy()));
+    let text = match Cli::try_parse_from(arguments) {
+        Err(readable) if readable.kind() == error.kind() => readable.render().to_string(),
+        _ => format!("error: the command line cannot be read: {}", error.kind()),
+    };
+    let text = text.replace("  tip: ", "hint: ");
+    print::note(text.trim_start_matches("error: ").trim_end());
     2
 }

@@ -9,6 +9,8 @@ pub(super) fn for_store(error: &StoreError) -> Option<&'static str> {
     let way_out = match error {
         StoreError::Schema(fault) => fault.way_out(),
         StoreError::Url(_) => "it is as postgres://user:password@host:5432/database",
+        // Depends on the command, and is told by it.
+        StoreError::Denied { .. } => return None,
         StoreError::Silent { .. } => "look at the network, and at the server's log",
         StoreError::Connect(_) | StoreError::Statement { .. } => match error.sqlstate() {
             Some(code) => for_refusal(&code)?,

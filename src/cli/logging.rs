@@ -1,10 +1,17 @@
-//! Logs: by tracing, to stderr.
+//! Logs: by tracing, to stderr. Every event is one line, whatever its fields hold.
 
-use std::io::{IsTerminal as _, stderr};
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write, stderr};
 
 use clap::ValueEnum;
+use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
 
+use super::print;
+use crate::call::readable;
 use crate::config;
 
 /// How log lines look.
@@ -25,15 +32,77 @@ pub(super) fn init(format: LogFormat, default: &str) -> Result<(), super::Failur
         let text = format!("CALLQ_LOG is {filter:?}: must be like info or callq=debug,warn");
         super::Failure::Cannot(anyhow::anyhow!(text))
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     match format {
         LogFormat::Text => {
             let colour = !config::no_color(&config::Process) && stderr().is_terminal();
-            builder.with_ansi(colour).with_target(false).init();
+            builder
+                .fmt_fields(ReadableFields)
+                .with_writer(stderr)
+                .with_ansi(colour)
+                .with_target(false)
+                .init();
         }
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_writer(|| HarmlessJson(stderr()))
+            .init(),
     }
     Ok(())
+}
+
+/// `message name=value ...`, each value made readable: cut, on one line, and without effect on a
+/// terminal.
+struct ReadableFields;
+
+impl<'writer> FormatFields<'writer> for ReadableFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = FieldLine {
+            writer,
+            gap: "",
+            outcome: Ok(()),
+        };
+        fields.record(&mut line);
+        line.outcome
+    }
+}
+
+struct FieldLine<'writer> {
+    writer: Writer<'writer>,
+    gap: &'static str,
+    outcome: fmt::Result,
+}
+
+impl Visit for FieldLine<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = readable(&format!("{value:?}"));
+        let (gap, ansi) = (self.gap, self.writer.has_ansi_escapes());
+        let written = match field.name() {
+            "message" => write!(self.writer, "{gap}{value}"),
+            name if ansi => write!(
+                self.writer,
+                "{gap}\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"
+            ),
+            name => write!(self.writer, "{gap}{name}={value}"),
+        };
+        self.outcome = self.outcome.and(written);
+        self.gap = " ";
+    }
+}
+
+/// A line of JSON, in whose strings what acts on a terminal is given by its number. tracing writes
+/// each event at once; JSON itself escapes line breaks and most control characters.
+struct HarmlessJson<W>(W);
+
+impl<W: Write> Write for HarmlessJson<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event).into_owned();
+        self.0.write_all(print::harmless_json(text).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

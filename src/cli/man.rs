@@ -26,7 +26,7 @@ impl Man {
         let Some(dir) = &self.dir else {
             let mut page = Vec::new();
             Page::new(definition()).render(&mut page)?;
-            return print::line(String::from_utf8_lossy(&page).trim_end());
+            return print::data(String::from_utf8_lossy(&page).trim_end());
         };
         let pages = write_all(dir)?;
         print::line(&format!("wrote {pages} pages into {}", dir.display()))

@@ -3,11 +3,14 @@
 use clap::Args;
 
 use super::{Failure, print};
+use crate::store::{ROLES, Roles};
 use crate::{config, worker};
 
 /// Bring the schema callq of the database at DATABASE_URL up to date.
 ///
-/// Safe to run at any time and by several at once. Nothing outside the schema is touched.
+/// Safe to run at any time and by several at once. Nothing outside the schema is touched, but for
+/// the roles callq_enqueue, callq_worker and callq_report, which are made if this login may; callq
+/// roles sql prints the SQL for somebody who may.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {}
 
@@ -19,6 +22,14 @@ impl Migrate {
         print::line(&match migrated.applied {
             0 => format!("the schema callq is up to date ({total} migrations)"),
             n => format!("applied {n} of {total} migrations to the schema callq"),
-        })
+        })?;
+        if migrated.roles == Roles::Missing {
+            print::note(&format!(
+                "this login may not make the roles {}; `callq roles sql` prints the SQL for \
+                 somebody who may",
+                ROLES.join(", ")
+            ));
+        }
+        Ok(())
     }
 }

@@ -30,6 +30,7 @@ mod logging;
 mod man;
 mod migrate;
 mod print;
+mod roles;
 mod sandbox;
 mod signals;
 mod status;
@@ -67,6 +68,8 @@ enum Command {
     Demo(demo::Demo),
     /// Bring the schema callq of the database at DATABASE_URL up to date
     Migrate(migrate::Migrate),
+    /// The database roles of producers, workers and reports
+    Roles(roles::Roles),
     /// Claim due jobs and place their calls, until SIGTERM or SIGINT
     Worker(worker::Worker),
     /// Stand in for Tencent's endpoint on this machine, to develop and test against
@@ -83,6 +86,19 @@ enum Command {
     Completions(completions::Completions),
     /// Print callq's manual page, or write one for each command into a folder
     Man(man::Man),
+}
+
+impl Command {
+    /// What helps a login that lacks a right.
+    const fn way_out_if_denied(&self) -> &'static str {
+        match self {
+            Self::Migrate(_) => "migrate as the owner of the schema, or of the database",
+            Self::Enqueue(_) | Self::Jobs(_) | Self::Apps(_) | Self::Status(_) => {
+                "grant it callq_enqueue; `callq roles sql` tells how"
+            }
+            _ => "grant it callq_worker; `callq roles sql` tells how",
+        }
+    }
 }
 
 /// Runs the command line of this process.
@@ -104,13 +120,14 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("callq: could not start: {error}");
+            print::note(&format!("could not start: {error}"));
             return ExitCode::from(1);
         }
     };
+    let way_out = cli.command.way_out_if_denied();
     match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.tell()),
+        Err(failure) => ExitCode::from(failure.tell(way_out)),
     }
 }
 
@@ -119,6 +136,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(dev) => dev.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Migrate(migrate) => migrate.run().await,
+        Command::Roles(roles) => roles.run(),
         Command::Worker(worker) => worker.run().await,
         Command::Sandbox(sandbox) => sandbox.run().await,
         Command::Enqueue(enqueue) => enqueue.run().await,

@@ -1,7 +1,6 @@
 //! `callq status`
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,9 +22,6 @@ const EXAMPLES: &str = "Examples:\n  \
 
 /// Between two looks of `--watch`.
 const REFRESH: Duration = Duration::from_secs(1);
-
-/// To the upper left corner, and clear what is below.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// How the queue stands: what is due, overdue, under way, in doubt, paused, or served by nobody.
 ///
@@ -51,17 +47,14 @@ impl Status {
         loop {
             let overall = store.overall().await?;
             let apps = store.apps().await?;
-            let text = if self.json {
-                json(&overall, &apps).to_string()
+            if self.json {
+                print::json(&json(&overall, &apps))?;
             } else {
-                let clear = self.watch && stdout().is_terminal();
-                format!(
-                    "{}{}",
-                    if clear { CLEAR } else { "" },
-                    screen(&overall, &apps)
-                )
-            };
-            print::line(&text)?;
+                if self.watch {
+                    print::clear_screen()?;
+                }
+                print::line(&screen(&overall, &apps))?;
+            }
             if !self.watch {
                 return Ok(());
             }

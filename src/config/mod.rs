@@ -29,6 +29,7 @@ mod secret;
 pub use app::{AppConfig, app};
 pub use libpq::forget_libpq_variables;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -127,6 +128,11 @@ pub fn database_place(url: &str) -> String {
 /// If it was removed meanwhile.
 pub fn current_folder() -> std::io::Result<PathBuf> {
     std::env::current_dir()
+}
+
+/// The command line of this process, with the program's own name.
+pub fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
 }
 
 /// What is logged, as a filter of `tracing`, if it is set.

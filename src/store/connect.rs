@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::SchemaFault;
+use crate::call::readable;
 
 /// What every connection of a worker is set to before its first statement.
 ///
@@ -22,10 +23,16 @@ use super::SchemaFault;
 /// - the isolation level: the statements lock rows and read them anew, whatever the database's
 ///   default.
 /// - `TimeZone`: texts that the database makes for us are in UTC.
-pub(super) const SESSION: &str = "SET jit = off; SET synchronous_commit = on; \
+/// - `search_path`: as [`SEARCH_PATH`].
+pub(super) const SESSION: &str = "SET search_path = pg_catalog, pg_temp; \
+    SET jit = off; SET synchronous_commit = on; \
     SET enable_seqscan = off; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
     SET default_transaction_isolation = 'read committed'; \
     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
+
+/// Every statement names the schema callq. What another user puts into a schema that all may write
+/// to takes the place of none of PostgreSQL's own functions and operators.
+pub(super) const SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
 /// How long a statement waits for a free connection before it reports that there is none.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,8 +100,16 @@ pub enum StoreError {
         /// What was being done, as a verb phrase.
         verb: &'static str,
     },
+    /// The login lacks a right (SQLSTATE 42501).
+    #[error("this login may not {verb}: {said}")]
+    Denied {
+        /// What was being done, as a verb phrase.
+        verb: &'static str,
+        /// What the database says, fit to be read.
+        said: String,
+    },
     /// The statement failed.
-    #[error("the database could not {verb}: {source}")]
+    #[error("the database could not {verb}: {}", readable(&source.to_string()))]
     Statement {
         /// What was being done, as a verb phrase.
         verb: &'static str,
@@ -148,7 +163,13 @@ impl StoreError {
 
     /// For `map_err`: says what was being done.
     pub(super) fn during(verb: &'static str) -> impl Fn(sqlx::Error) -> Self {
-        move |source| Self::Statement { verb, source }
+        move |source| match source.as_database_error() {
+            Some(error) if error.code().as_deref() == Some("42501") => Self::Denied {
+                verb,
+                said: readable(error.message()),
+            },
+            _ => Self::Statement { verb, source },
+        }
     }
 }
 

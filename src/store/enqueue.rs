@@ -133,10 +133,10 @@ impl Import {
     /// # Errors
     /// If the database cannot be reached or has another schema than this program knows.
     pub async fn start(url: &str) -> Result<Self, StoreError> {
-        let mut connection = connect_plainly(&options(url)?).await?;
-        check_schema(&mut connection).await?;
+        let connection = connect_plainly(&options(url)?).await?;
         let mut import = Self { connection };
         import.say(SESSION).await?;
+        check_schema(&mut import.connection).await?;
         import.say(WAIT_FOR_JOBS).await?;
         import.say("BEGIN").await?;
         Ok(import)

@@ -5,11 +5,12 @@ use std::cmp::Ordering;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
-use super::connect::{connect_plainly, options};
+use super::connect::{SEARCH_PATH, connect_plainly, options};
+use super::roles::{self, Roles};
 use super::{Store, StoreError};
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// What is wrong with the schema of a database. What to do about it is
 /// [`SchemaFault::way_out`].
@@ -76,10 +77,13 @@ pub struct Migrated {
     pub applied: usize,
     /// How many the schema has in all.
     pub total: usize,
+    /// Whether the roles are there.
+    pub roles: Roles,
 }
 
 /// Brings the schema `callq` of the database at `url` up to date. Several may run at once; they
-/// wait for each other. Each file of `migrations/` is applied in a transaction of its own.
+/// wait for each other. Each file of `migrations/` is applied in a transaction of its own; then the
+/// roles are made, if the login may, and the rights of everything that is there now are applied.
 ///
 /// # Errors
 /// If the database cannot be reached, the user may not create the schema, or a file that was
@@ -89,10 +93,12 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
     let migrator = migrator();
     let total = migrator.iter().count();
     let before = applied(&mut connection).await?;
-    sqlx::raw_sql("SET client_min_messages = warning")
-        .execute(&mut connection)
-        .await
-        .map_err(StoreError::during("prepare the migration"))?;
+    for setting in [SEARCH_PATH, "SET client_min_messages = warning"] {
+        sqlx::raw_sql(setting)
+            .execute(&mut connection)
+            .await
+            .map_err(StoreError::during("prepare the migration"))?;
+    }
     migrator
         .run(&mut connection)
         .await
@@ -100,13 +106,11 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
             MigrateError::VersionMismatch(version) => SchemaFault::OtherForm { version }.into(),
             MigrateError::VersionMissing(version) => SchemaFault::Unknown { version }.into(),
             MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-                StoreError::Statement {
-                    verb: "migrate the schema callq",
-                    source,
-                }
+                StoreError::during("migrate the schema callq")(source)
             }
             other => SchemaFault::Other(other).into(),
         })?;
+    let roles = roles::apply(&mut connection).await?;
     connection
         .close()
         .await
@@ -114,6 +118,7 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
     Ok(Migrated {
         applied: total.saturating_sub(before),
         total,
+        roles,
     })
 }
 

@@ -19,6 +19,7 @@ mod listen;
 mod migrate;
 mod record;
 mod rescue;
+mod roles;
 mod show;
 mod when;
 
@@ -36,5 +37,6 @@ pub use listen::{Heard, Listener};
 pub use migrate::{Migrated, SCHEMA_VERSION, SchemaFault, migrate};
 pub use record::{AttemptState, Recorded, WriteBack, Written};
 pub use rescue::{Lapsed, Settled, Walk};
+pub use roles::{ROLES, Roles, roles_sql};
 pub use show::{AttemptRow, JobRow};
 pub use when::{Move, When};

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::call::Reason;
+use crate::call::{Reason, readable};
 use crate::store;
 
 /// Seconds; from a millisecond, where lateness should be, to the minutes of an outage.
@@ -178,13 +178,13 @@ impl Metrics {
             ];
             for (state, jobs) in states {
                 let labels = DepthLabels {
-                    app: gauge.app.clone(),
+                    app: readable(&gauge.app),
                     state,
                 };
                 self.depth.get_or_create(&labels).set(jobs);
             }
             let label = AppLabel {
-                app: gauge.app.clone(),
+                app: readable(&gauge.app),
             };
             self.oldest_due
                 .get_or_create(&label)
@@ -203,9 +203,7 @@ impl Metrics {
     /// Makes the series of an app that is served, so that an alert on their absence means
     /// something.
     pub(super) fn serve(&self, app: &str) {
-        let label = AppLabel {
-            app: app.to_owned(),
-        };
+        let label = AppLabel { app: readable(app) };
         drop(self.lateness.get_or_create(&label));
         for (state, reason) in [
             ("placed", Reason::Accepted),
@@ -213,14 +211,14 @@ impl Metrics {
             ("in_doubt", Reason::ReplyUnknown),
         ] {
             let labels = ResultLabels {
-                app: app.to_owned(),
+                app: readable(app),
                 state: state.to_owned(),
                 reason: reason.as_str().to_owned(),
             };
             drop(self.results.get_or_create(&labels));
         }
         let labels = CodeLabels {
-            app: app.to_owned(),
+            app: readable(app),
             code: "0".to_owned(),
         };
         drop(self.replies.get_or_create(&labels));
@@ -233,9 +231,7 @@ impl Metrics {
     }
 
     pub(super) fn sent(&self, app: &str, late: Duration) {
-        let label = AppLabel {
-            app: app.to_owned(),
-        };
+        let label = AppLabel { app: readable(app) };
         self.lateness
             .get_or_create(&label)
             .observe(late.as_secs_f64());
@@ -243,7 +239,7 @@ impl Metrics {
 
     pub(super) fn answered(&self, app: &str, code: String, took: Duration) {
         let labels = CodeLabels {
-            app: app.to_owned(),
+            app: readable(app),
             code,
         };
         self.replies
@@ -262,7 +258,7 @@ impl Metrics {
 
     pub(super) fn verdict(&self, app: &str, state: &str, reason: &str) {
         let labels = ResultLabels {
-            app: app.to_owned(),
+            app: readable(app),
             state: state.to_owned(),
             reason: reason.to_owned(),
         };

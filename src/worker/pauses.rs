@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::context::Context;
+use crate::call::readable;
 use crate::store::{PauseState, StoreError};
 
 /// How often the pauses are read when no notification tells of them: a pause is in force within a
@@ -86,10 +87,14 @@ pub(super) async fn run(ctx: Arc<Context>) {
 
 fn tell(state: &PauseState) {
     if let Some(reason) = &state.all {
-        tracing::warn!(reason, "everything is paused");
+        tracing::warn!(reason = readable(reason), "everything is paused");
     }
     for (app, paused) in &state.apps {
-        tracing::warn!(app, reason = paused.reason, "the app is paused");
+        tracing::warn!(
+            app = readable(app),
+            reason = readable(&paused.reason),
+            "the app is paused"
+        );
     }
     if state.all.is_none() && state.apps.is_empty() {
         tracing::info!("nothing is paused");

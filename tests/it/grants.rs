@@ -147,11 +147,13 @@ async fn a_producer_does_nothing_else() {
             "INSERT INTO callq.apps (app) VALUES ('x')".to_owned(),
             "UPDATE callq.settings SET notify = false".to_owned(),
             "UPDATE callq.reasons SET sentence = ''".to_owned(),
-            "SELECT * FROM callq.pace".to_owned(),
+            "UPDATE callq.pace SET tokens = 20".to_owned(),
             "SELECT callq.lock_job(1)".to_owned(),
             "SELECT callq.why_expired('x', now(), 'x')".to_owned(),
             format!("SELECT callq.allow_producer('{role}')"),
             format!("SELECT callq.allow_report('{role}')"),
+            format!("SELECT callq.allow_worker('{role}')"),
+            "SELECT callq.apply_rights()".to_owned(),
             "CREATE TABLE callq.mine (id int)".to_owned(),
         ] {
             assert!(denied(&mut session, &sql).await.is_some(), "{sql}");

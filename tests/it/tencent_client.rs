@@ -1,6 +1,6 @@
 //! The client against servers that keep to HTTP, and against servers that do not.
 
-mod peer;
+pub(crate) mod peer;
 mod settings;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{ArgAction, Args};
 
 use super::columns;
+use crate::call::readable;
 use crate::cli::Failure;
 use crate::store::JobLine;
 
@@ -136,7 +137,8 @@ impl Columns {
 }
 
 fn flag_file(column: &str, path: &Path) -> Result<String, Failure> {
-    let cannot = || format!("{column}: cannot read {}", path.display());
+    let name = readable(&path.display().to_string());
+    let cannot = || format!("{column}: cannot read {name}");
     let file = File::open(path)
         .with_context(cannot)
         .map_err(Failure::Cannot)?;

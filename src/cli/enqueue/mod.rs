@@ -21,6 +21,7 @@ use self::input::{Form, Records};
 use self::lines::{Each, Lines};
 use self::report::Report;
 use super::{Failure, signals};
+use crate::call::readable;
 use crate::config;
 use crate::store::{Import, JobLine};
 
@@ -166,7 +167,7 @@ impl Enqueue {
                 bytes: None,
             }));
         }
-        let name = path.display().to_string();
+        let name = readable(&path.display().to_string());
         let file = File::open(path)
             .with_context(|| format!("cannot open {name}"))
             .map_err(Failure::Cannot)?;

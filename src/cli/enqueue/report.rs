@@ -126,7 +126,7 @@ impl Report {
             "last_id": ids.map(|(_, last)| last),
             "bad_lines": bad,
         });
-        print::line(&report.to_string())
+        print::json(&report)
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::filter::Filter;
-use crate::call::readable;
+use crate::call::harmless;
 use crate::cli::{Failure, print};
 use crate::store::{ListedJob, Store};
 
@@ -90,7 +90,7 @@ impl Export {
             }
             let lines: Result<Vec<String>, _> =
                 page.iter().map(|job| self.format.line(job)).collect();
-            print::line(&lines?.join("\n"))?;
+            print::data(&lines?.join("\n"))?;
         }
     }
 }
@@ -98,7 +98,7 @@ impl Export {
 impl Format {
     fn line(&self, job: &ListedJob) -> serde_json::Result<String> {
         if self.json {
-            return serde_json::to_string(job);
+            return print::json_text(job);
         }
         let job = serde_json::to_value(job)?;
         let fields = COLUMNS.iter().map(|column| field(&job[column]));
@@ -114,7 +114,7 @@ fn field(value: &Value) -> String {
         other => other.to_string(),
     };
     let text = if stdout().is_terminal() {
-        readable(&text)
+        harmless(&text)
     } else {
         text
     };

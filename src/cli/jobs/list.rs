@@ -59,17 +59,17 @@ impl List {
         jobs.truncate(limit);
         if self.json {
             for job in &jobs {
-                print::line(&serde_json::to_string(job)?)?;
+                print::json(job)?;
             }
             return Ok(());
         }
         if jobs.is_empty() {
-            eprintln!("callq: no job matches");
+            print::note("no job matches");
             return Ok(());
         }
         print::line(&table(&jobs).to_string())?;
         if let Some(last) = jobs.last().filter(|_| is_cut) {
-            eprintln!("callq: there are more: add --after {}", last.id);
+            print::note(&format!("there are more: add --after {}", last.id));
         }
         Ok(())
     }

@@ -157,12 +157,12 @@ impl Target {
         ids.reverse();
         match ids.len() {
             0 => {
-                eprintln!("callq: no job matches");
+                print::note("no job matches");
                 Ok(None)
             }
             _ if self.yes || agreed(name, &ids)? => Ok(Some(ids)),
             _ => {
-                eprintln!("callq: nothing was changed");
+                print::note("nothing was changed");
                 Ok(None)
             }
         }
@@ -222,7 +222,7 @@ impl Account {
             }
         };
         if self.json {
-            print::line(&json!({ "id": id, "answer": word }).to_string())?;
+            print::json(&json!({ "id": id, "answer": word }))?;
         } else if self.each {
             print::line(&format!("job {id}: {shown}"))?;
         }
@@ -232,11 +232,11 @@ impl Account {
 
     fn refuse(&self, id: i64, why: &str) -> Result<(), Failure> {
         if self.json {
-            return print::line(&json!({ "id": id, "refused": why }).to_string());
+            return print::json(&json!({ "id": id, "refused": why }));
         }
         let told = self.refused + self.missing + self.busy;
         if self.each || told <= REFUSALS_TOLD {
-            eprintln!("callq: {why}");
+            print::note(why);
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Show {
         };
         let attempts = store.attempts(self.id).await?;
         if self.json {
-            return print::line(&json!({ "job": job, "attempts": attempts }).to_string());
+            return print::json(&json!({ "job": job, "attempts": attempts }));
         }
         print::line(&facts(&job).to_string())?;
         if attempts.is_empty() {

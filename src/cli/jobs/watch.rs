@@ -46,7 +46,7 @@ impl Watch {
             let seen = line(&job);
             if told.as_ref() != Some(&seen) {
                 if self.json {
-                    print::line(&serde_json::to_string(&job)?)?;
+                    print::json(&job)?;
                 } else {
                     print::line(&format!("{}  {seen}", time(Utc::now())))?;
                 }

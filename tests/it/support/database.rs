@@ -1,8 +1,9 @@
 //! A fresh database for each test.
 //!
 //! With `DATABASE_URL` set, on that server: tests touch only the databases they create there, named
-//! `callq_test_...`, and drop them at their end (a killed test run leaves its own behind). Without
-//! it, on one private server per test process, which ends with the process.
+//! `callq_test_...`, and drop them at their end (a killed test run leaves its own behind); the roles
+//! that a migration makes stay on that server. Without it, on one private server per test process,
+//! which ends with the process.
 
 use std::{env, future::Future, sync::OnceLock, thread};
 

@@ -32,8 +32,8 @@ pub(super) enum Then {
 }
 
 /// A server on this machine that keeps what it was sent.
-pub(super) struct Peer {
-    pub(super) address: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
     pub(super) requests: Arc<Mutex<Vec<String>>>,
     pub(super) connections: Arc<AtomicUsize>,
 }
@@ -57,7 +57,7 @@ impl Peer {
         peer
     }
 
-    pub(super) async fn that_answers(status: &str, body: &str) -> Self {
+    pub(crate) async fn that_answers(status: &str, body: &str) -> Self {
         Self::that(Then::Write(response(status, body))).await
     }
 

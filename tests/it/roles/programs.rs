@@ -1,0 +1,163 @@
+//! The program itself as logins that have one role each.
+
+use callq::sandbox::{Fault, FaultKind};
+
+use super::{Login, ROLES, run as run_sql, with_logins};
+use crate::support::program::{Ended, Program, callq, run};
+use crate::support::rig::Rig;
+
+async fn as_login(login: &Login, arguments: &[&str]) -> Ended {
+    let mut command = callq(arguments.iter().copied());
+    run(command.env("DATABASE_URL", &login.url)).await
+}
+
+/// The worker on this rig, as this login.
+fn worker(rig: &Rig, login: &Login) -> Program {
+    let mut command = callq([
+        "worker",
+        "--request-timeout-ms",
+        "1000",
+        "--lease-ms",
+        "3000",
+    ]);
+    command
+        .env(
+            "CALLQ_SDK_APP_ID",
+            callq::sandbox::SANDBOX_SDK_APP_ID.to_string(),
+        )
+        .env("CALLQ_ADMIN_ACCOUNT", callq::sandbox::SANDBOX_ADMIN_ACCOUNT)
+        .env("CALLQ_SECRET_KEY", callq::sandbox::SANDBOX_SECRET_KEY)
+        .env("CALLQ_HOST", rig.sandbox.url())
+        .env("CALLQ_LOG", "debug,sqlx=error")
+        .env("DATABASE_URL", &login.url);
+    Program::start(&mut command)
+}
+
+#[tokio::test]
+async fn a_worker_needs_no_more_than_callq_worker() {
+    let rig = Rig::new().await;
+    let login = Login::member_of(Some("callq_worker"), &rig.db).await;
+    let mut program = worker(&rig, &login);
+    program.says("the worker is started").await;
+
+    let placed = rig.insert("jack", &[]).await;
+    let throttled = rig.insert("throttle-1-a", &[]).await;
+    let doubted = rig
+        .insert("close-a", &[("on_doubt", "'retry'"), ("max_attempts", "1")])
+        .await;
+    let failed = rig.insert("missing-a", &[]).await;
+    let late = [("run_at", "now() - interval '2 hours'")];
+    let expired = rig.insert("jack", &late).await;
+    let refused: i64 = rig
+        .value(
+            "INSERT INTO callq.jobs (robot_account, callees, retry_callees, user_data, metadata)
+             VALUES ('robot', '{badcode-5-a,jack}', true, 'private', '{\"a\": 1}') RETURNING id",
+        )
+        .await;
+    for (id, state) in [
+        (placed, "placed"),
+        (throttled, "placed"),
+        (doubted, "in_doubt"),
+        (failed, "failed"),
+        (expired, "expired"),
+        (refused, "placed"),
+    ] {
+        rig.until_state(id, state).await;
+    }
+    let followed: bool = rig
+        .value(&format!(
+            "SELECT EXISTS (SELECT FROM callq.jobs WHERE root_id = {refused})"
+        ))
+        .await;
+    assert!(followed, "the worker may insert a follow-up");
+    // A fault of the app, which pauses it.
+    rig.sandbox
+        .script(Fault::new(FaultKind::ErrorCode(60010)).times(1))
+        .unwrap();
+    rig.insert("jack", &[]).await;
+    rig.until_paused().await;
+
+    program.signal(libc::SIGTERM);
+    let ended = program.end().await.with_code(0);
+    for word in ["may not", "permission denied", "does not answer"] {
+        assert!(!ended.stderr.contains(word), "{ended}");
+    }
+    rig.sql(&format!("DROP ROLE {}", login.name)).await;
+}
+
+#[tokio::test]
+async fn people_need_no_more_than_callq_enqueue() {
+    with_logins(|database, [person, ..], _| async move {
+        run_sql(&database, super::JOBS).await;
+        run_sql(&database, "INSERT INTO callq.apps (app) VALUES ('default')").await;
+        for arguments in [
+            &["enqueue", "--robot-account", "bot", "--callee", "jack"][..],
+            &["jobs", "list"],
+            &["jobs", "list", "--json"],
+            &["jobs", "show", "2"],
+            &["jobs", "watch", "2"],
+            &["jobs", "export", "--csv"],
+            &["jobs", "reschedule", "1", "--run-at", "in 1h"],
+            &["jobs", "cancel", "1"],
+            &["jobs", "retry", "1"],
+            &["jobs", "resolve", "3", "--verdict", "placed"],
+            &["apps", "list"],
+            &["apps", "pause", "default", "--reason", "test"],
+            &["apps", "resume", "default"],
+            &["apps", "pause", "--all", "--reason", "test"],
+            &["apps", "resume", "--all"],
+            &["status"],
+        ] {
+            as_login(&person, arguments).await.with_code(0);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_command_that_lacks_a_right_says_which_role_has_it() {
+    with_logins(|_, [_, _, reporter], nobody| async move {
+        for login in [&nobody, &reporter] {
+            for (role, arguments) in [
+                (
+                    ROLES[0],
+                    &["enqueue", "--robot-account", "bot", "--callee", "jack"][..],
+                ),
+                (ROLES[0], &["jobs", "list"]),
+                (ROLES[0], &["jobs", "show", "1"]),
+                (ROLES[0], &["jobs", "cancel", "1"]),
+                (ROLES[0], &["jobs", "reschedule", "1", "--run-at", "now"]),
+                (ROLES[0], &["apps", "list"]),
+                (ROLES[0], &["apps", "resume", "--all"]),
+                (ROLES[0], &["status"]),
+            ] {
+                let ended = as_login(login, arguments).await.with_code(1);
+                let way_out = format!("\nhint: grant it {role}; `callq roles sql` tells how\n");
+                assert!(ended.stderr.contains("this login may not "), "{ended}");
+                assert!(ended.stderr.contains("permission denied for "), "{ended}");
+                assert!(ended.stderr.ends_with(&way_out), "{ended}");
+                assert_eq!(ended.stderr.lines().count(), 2, "{ended}");
+            }
+            let ended = as_login(login, &["migrate"]).await.with_code(1);
+            assert!(
+                ended
+                    .stderr
+                    .contains("; migrate as the owner of the schema"),
+                "{ended}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_without_its_role_ends_and_says_so() {
+    let rig = Rig::new().await;
+    for role in [None, Some("callq_enqueue")] {
+        let login = Login::member_of(role, &rig.db).await;
+        let ended = worker(&rig, &login).end().await.with_code(1);
+        let way_out = "\nhint: grant it callq_worker; `callq roles sql` tells how\n";
+        assert!(ended.stderr.ends_with(way_out), "{ended}");
+        rig.sql(&format!("DROP ROLE {}", login.name)).await;
+    }
+}
