@@ -49,8 +49,8 @@ impl Apps {
 
 /// Every app that has open jobs, or was ever served or paused.
 ///
-/// Calls of the last minute are those of all workers. An app is served if a worker said so within
-/// the last minute.
+/// Calls of the last minute are those of all workers. An app is served while a worker says so; one
+/// that falls silent is missed after 20 s.
 #[derive(Debug, Args)]
 struct List {
     /// One JSON object per app, for programs
@@ -226,7 +226,7 @@ fn table(apps: &[AppRow], now: DateTime<Utc>) -> Table {
             readable(&app.app),
             place.join(", "),
             if app.served {
-                "yes".to_owned()
+                served_by(app)
             } else {
                 app.served_at.map_or_else(
                     || "never".to_owned(),
@@ -243,7 +243,20 @@ fn table(apps: &[AppRow], now: DateTime<Utc>) -> Table {
     table
 }
 
-/// The pace, and what is left of it after a throttle.
+/// Who serves it. A worker of an earlier version serves without a name.
+fn served_by(app: &AppRow) -> String {
+    let workers: Vec<String> = app.workers.iter().map(|worker| readable(worker)).collect();
+    let workers = match workers.as_slice() {
+        [] => "yes".to_owned(),
+        workers => workers.join(", "),
+    };
+    match app.unreachable_since {
+        Some(at) => format!("{workers}; host unreachable since {}", time(at)),
+        None => workers,
+    }
+}
+
+/// The pace, and what is left of it after a throttle or an outage.
 pub(super) fn pace(app: &AppRow) -> String {
     let whole = app.calls_per_second;
     if app.calls_per_second_now < whole {

@@ -13,7 +13,7 @@ use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
 use crate::config;
-use crate::store::{AppRow, Gauge, Overall, Store};
+use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, WorkerRow};
 
 const EXAMPLES: &str = "Examples:\n  \
     callq status\n  \
@@ -25,8 +25,9 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// How the queue stands: what is due, overdue, under way, in doubt, paused, or served by nobody.
 ///
-/// Finished and future jobs are not counted. A job is overdue when it has been due for 5 s. Ends
-/// with 0 whatever it shows.
+/// Finished and future jobs are not counted. A job is overdue when it has been due for 5 s. Workers
+/// tell of themselves every 5 s; one that has been silent for 20 s counts as gone, and is shown for
+/// an hour. Ends with 0 whatever it shows.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Status {
@@ -45,21 +46,39 @@ impl Status {
         let store = Store::connect(&url, 1).await?;
         store.check_schema().await?;
         loop {
-            let overall = store.overall().await?;
-            let apps = store.apps().await?;
+            let seen = Seen::read(&store).await?;
             if self.json {
-                print::json(&json(&overall, &apps))?;
+                print::json(&json(&seen))?;
             } else {
                 if self.watch {
                     print::clear_screen()?;
                 }
-                print::line(&screen(&overall, &apps))?;
+                print::line(&screen(&seen))?;
             }
             if !self.watch {
                 return Ok(());
             }
             tokio::time::sleep(REFRESH).await;
         }
+    }
+}
+
+/// One look at everything.
+struct Seen {
+    overall: Overall,
+    apps: Vec<AppRow>,
+    workers: Vec<WorkerRow>,
+    circuits: Vec<CircuitRow>,
+}
+
+impl Seen {
+    async fn read(store: &Store) -> Result<Self, Failure> {
+        Ok(Self {
+            overall: store.overall().await?,
+            apps: store.apps().await?,
+            workers: store.workers().await?,
+            circuits: store.circuits().await?,
+        })
     }
 }
 
@@ -71,7 +90,8 @@ fn oldest(apps: &[AppRow]) -> Option<DateTime<Utc>> {
     apps.iter().filter_map(|app| app.oldest_due_at).min()
 }
 
-fn json(overall: &Overall, apps: &[AppRow]) -> Value {
+fn json(seen: &Seen) -> Value {
+    let (overall, apps) = (&seen.overall, &seen.apps);
     json!({
         "now": overall.now,
         "due": total(apps, |a| a.due),
@@ -83,6 +103,8 @@ fn json(overall: &Overall, apps: &[AppRow]) -> Value {
         "pause_reason": overall.pause_reason,
         "paused_by": overall.paused_by,
         "apps": apps,
+        "workers": seen.workers,
+        "circuits": seen.circuits,
     })
 }
 
@@ -95,8 +117,8 @@ fn count(jobs: i64) -> String {
     }
 }
 
-fn screen(overall: &Overall, apps: &[AppRow]) -> String {
-    let now = overall.now;
+fn screen(seen: &Seen) -> String {
+    let (now, apps) = (seen.overall.now, &seen.apps);
     let mut text = format!("{}\n\n", time(now));
     let mut row = |name: &str, value: String| {
         writeln!(text, "{name:<9} {value}").expect("a String takes all");
@@ -110,7 +132,7 @@ fn screen(overall: &Overall, apps: &[AppRow]) -> String {
     row("overdue", format!("{}{since}", count(overdue)));
     row("dialing", count(total(apps, |a| a.dialing)));
     row("in doubt", count(total(apps, |a| a.in_doubt)));
-    let wrong = troubles(overall, apps);
+    let wrong = troubles(seen);
     if wrong.is_empty() {
         text.push_str("\nNothing holds the queue.\n");
     } else {
@@ -123,11 +145,16 @@ fn screen(overall: &Overall, apps: &[AppRow]) -> String {
     if !apps.is_empty() {
         write!(text, "\n{}", table(apps)).expect("a String takes all");
     }
+    if !seen.workers.is_empty() {
+        let workers = worker_table(&seen.workers, now);
+        write!(text, "\n{workers}").expect("a String takes all");
+    }
     text
 }
 
 /// What needs somebody, each as a sentence with the way out.
-fn troubles(overall: &Overall, apps: &[AppRow]) -> Vec<String> {
+fn troubles(seen: &Seen) -> Vec<String> {
+    let (overall, apps) = (&seen.overall, &seen.apps);
     let mut lines = Vec::new();
     if let Some(paused) = everything_is_paused(overall) {
         lines.push(format!("{paused}. To end it: callq apps resume --all"));
@@ -155,7 +182,78 @@ fn troubles(overall: &Overall, apps: &[AppRow]) -> Vec<String> {
             ));
         }
     }
+    lines.extend(
+        seen.circuits
+            .iter()
+            .map(|circuit| unreachable(circuit, seen)),
+    );
+    let gone = |worker: &&WorkerRow| worker.state == "gone";
+    lines.extend(seen.workers.iter().filter(gone).map(|worker| {
+        format!(
+            "Worker {} has been silent since {} ({}): what it had under way becomes in doubt",
+            readable(&worker.worker),
+            time(worker.seen_at),
+            ago(worker.seen_at, overall.now)
+        )
+    }));
     lines
+}
+
+/// A host that a worker cannot reach, and whether another can.
+fn unreachable(circuit: &CircuitRow, seen: &Seen) -> String {
+    let (app, now) = (readable(&circuit.app), seen.overall.now);
+    let all = seen
+        .apps
+        .iter()
+        .any(|row| row.app == circuit.app && row.unreachable_since.is_some());
+    let others = if all {
+        "; no other can"
+    } else {
+        "; another can"
+    };
+    format!(
+        "App {app}: worker {} cannot reach its host since {} ({}){others}: {}. One job finds out \
+         at {}",
+        readable(&circuit.worker),
+        time(circuit.since),
+        ago(circuit.since, now),
+        readable(&circuit.failure),
+        time(circuit.next_try_at),
+    )
+}
+
+/// The workers, a row each.
+fn worker_table(workers: &[WorkerRow], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header([
+        "worker",
+        "state",
+        "apps",
+        "in flight",
+        "unrecorded",
+        "seen",
+        "version",
+    ]);
+    for worker in workers {
+        let apps: Vec<String> = worker.apps.iter().map(|app| readable(app)).collect();
+        let deaf = if worker.listener_deaf {
+            ", polls only"
+        } else {
+            ""
+        };
+        table.add_row([
+            readable(&worker.worker),
+            format!("{}{deaf}", readable(&worker.state)),
+            apps.join(", "),
+            format!("{} of {}", worker.in_flight, worker.concurrency),
+            worker.unrecorded.to_string(),
+            ago(worker.seen_at, now),
+            readable(&worker.version),
+        ]);
+    }
+    table
 }
 
 fn table(apps: &[AppRow]) -> Table {

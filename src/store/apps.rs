@@ -21,14 +21,19 @@ pub struct AppRow {
     pub host: Option<String>,
     /// The pace of all workers together.
     pub calls_per_second: f64,
-    /// The pace in force: less for a while after Tencent asked to go slower.
+    /// The pace in force: less for a while after a throttle or an outage.
     pub calls_per_second_now: f64,
     /// Requests sent in the last minute.
     pub calls_last_minute: i64,
     /// When a worker last said that it serves the app.
     pub served_at: Option<DateTime<Utc>>,
-    /// Whether that was within the last minute.
+    /// Whether one still does: none has stopped since without another, and none fell silent for
+    /// 20 s.
     pub served: bool,
+    /// Which workers told of themselves within the last 20 s. One of an earlier version does not.
+    pub workers: Vec<String>,
+    /// Since when none of them can reach the host.
+    pub unreachable_since: Option<DateTime<Utc>>,
     /// When a call was last accepted.
     pub last_success_at: Option<DateTime<Utc>>,
     /// When Tencent last asked to go slower.

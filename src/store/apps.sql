@@ -32,9 +32,11 @@ WITH RECURSIVE waiting(name) AS (
 SELECT app.name AS "app!", a.sdk_app_id AS "sdk_app_id?", a.kind AS "kind?", a.host AS "host?",
     coalesce(a.calls_per_second, 180) AS "calls_per_second!",
     coalesce(a.calls_per_second, 180)
-        * coalesce(least(1, p.factor * 2 ^ least(30, extract(epoch FROM now() - p.factor_at)::float8 / 15)), 1) AS "calls_per_second_now!",
+        * coalesce(callq.pace_share(p.factor, p.factor_at, now()), 1) AS "calls_per_second_now!",
     coalesce(used.requests, 0) AS "calls_last_minute!",
-    a.served_at AS "served_at?", coalesce(a.served_at > now() - interval '1 minute', false) AS "served!",
+    a.served_at AS "served_at?", callq.unserved_since(app.name) IS NULL AS "served!",
+    ARRAY(SELECT w.worker FROM callq.workers AS w WHERE app.name = ANY (w.apps) AND w.seen_at >= now() - interval '20 seconds' ORDER BY 1) AS "workers!",
+    callq.unreachable_since(app.name) AS "unreachable_since?",
     a.last_success_at AS "last_success_at?", a.throttled_at AS "throttled_at?", a.paused_at AS "paused_at?",
     a.pause_reason AS "pause_reason?", a.pause_detail AS "pause_detail?", a.paused_by AS "paused_by?", a.probe_at AS "probe_at?",
     EXISTS (SELECT FROM waiting AS w WHERE w.name = app.name) AS "waiting!", due.jobs AS "due!", due.overdue AS "overdue!", nullif(oldest.due_at, '-infinity') AS "oldest_due_at?",

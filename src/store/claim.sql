@@ -42,7 +42,7 @@ WITH picked AS MATERIALIZED (
         claim_token = CASE WHEN j.expires_at > now() THEN $3::uuid END,
         lease_until = CASE WHEN j.expires_at > now() THEN now() + $5::float8 * interval '1 second' END,
         reason = CASE WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
-            ELSE callq.why_expired(j.app, j.due_at, j.reason) END,
+            ELSE callq.why_expired(j.app, j.due_at, j.reason, j.expires_at) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))

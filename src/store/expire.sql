@@ -33,7 +33,7 @@ WITH RECURSIVE app(name) AS (
     UPDATE callq.jobs AS j SET
         state = CASE WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved' ELSE 'expired' END::callq.job_state,
         reason = CASE WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
-                      ELSE callq.why_expired(j.app, j.due_at, j.reason) END,
+                      ELSE callq.why_expired(j.app, j.due_at, j.reason, j.expires_at) END,
         finished_at = now()
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM locked))
     RETURNING j.id

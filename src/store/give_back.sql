@@ -2,11 +2,11 @@
 -- has sent nothing: the attempts are closed as not_sent, the jobs are scheduled as they were.
 --
 -- Guarantees: only jobs that are still dialing under this very claim; attempt numbers stay used.
--- Index: jobs_leases (a few rows per request under way), then the primary keys: by an array of ids,
--- which no statistics can turn into a scan.
+-- Index: jobs_leases, no further than an hour ahead: no lease is longer, and the doubts that wait for days
+-- are behind it. Then the primary keys: by an array of ids, which no statistics can turn into a scan.
 WITH held AS MATERIALIZED (
     SELECT j.id FROM callq.jobs AS j
-    WHERE j.state IN ('dialing', 'in_doubt') AND j.lease_until > '-infinity'
+    WHERE j.state IN ('dialing', 'in_doubt') AND j.lease_until < now() + interval '1 hour'
       AND j.state = 'dialing' AND j.claim_token = $1::uuid
     ORDER BY j.id
     FOR NO KEY UPDATE

@@ -61,6 +61,11 @@ pub struct Grant {
     pub next_token: Option<Duration>,
     /// How long until the next job that is not yet due becomes due.
     pub next_due: Option<Duration>,
+    /// How long the granted tokens may lie idle. From then on the bucket gains tokens that it would
+    /// not have room for if those were still in it.
+    pub keeps: Duration,
+    /// How many tokens the bucket gains in a second.
+    pub pace: f64,
 }
 
 impl Store {
@@ -101,28 +106,28 @@ impl Store {
                 granted: size(row.granted),
                 next_token: row.next_token_s.map(seconds),
                 next_due: row.next_due_s.map(seconds),
+                keeps: row.keeps_s.map_or(Duration::ZERO, seconds),
+                pace: row.pace.unwrap_or(0.0),
             })
             .collect())
     }
 
-    /// Puts tokens back that were granted and not used, so that other workers have them at once.
+    /// Adds tokens to an app's bucket, or takes them from it where `tokens` is below zero: those
+    /// that were granted and not used, so that other workers have them at once, and those that the
+    /// bucket gained only because granted ones lay idle.
+    ///
+    /// Returns in how long the bucket's debt is paid; zero if it has none.
     ///
     /// # Errors
-    /// If the database cannot answer; the tokens are then lost, which only slows the app.
-    pub async fn return_tokens(&self, app: &str, tokens: usize) -> Result<(), StoreError> {
-        bounded!(
+    /// If the database cannot answer; nothing may then have been changed.
+    pub async fn correct_tokens(&self, app: &str, tokens: f64) -> Result<Duration, StoreError> {
+        let row = bounded!(
             self,
-            "take unused tokens back",
-            execute,
-            sqlx::query!(
-                "UPDATE callq.pace AS p
-             SET tokens = least(callq.burst(a.calls_per_second), p.tokens + $2)
-             FROM callq.apps AS a WHERE p.app = $1 AND a.app = $1",
-                app,
-                f64::from(count(tokens)),
-            )
+            "correct the tokens of an app",
+            fetch_optional,
+            sqlx::query_file!("src/store/correct.sql", app, tokens)
         )?;
-        Ok(())
+        Ok(row.map_or(Duration::ZERO, |row| seconds(row.debt_s)))
     }
 
     /// Halves the pace of an app after Tencent asked it to go slower; it doubles every 15 s until

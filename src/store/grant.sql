@@ -7,6 +7,9 @@
 -- Guarantees: over any span t no more than callq.burst + t * calls_per_second tokens are given, by
 -- whatever number of workers; a bucket row lives in an UNLOGGED table, so the grant flushes no WAL.
 -- A clock that was set back gives no tokens for the step, and goes on from there.
+-- After a minute and more in which the app was paused or no worker served it, and with more than one
+-- minute's pace overdue since then, the pace begins anew with a tenth and doubles every 15 s. The first
+-- grant after such a hold decides it, once for each hold (callq.pace.ramp_for); others count nothing.
 -- It is a statement of its own because inside the claim its row lock would serialise the workers on
 -- snapshots that are already old.
 --
@@ -53,31 +56,63 @@ WITH asked AS (
     SET probe_at = now() + least(300, $8::float8 * 2 ^ least(a.probes, 8)) * interval '1 second', probes = a.probes + 1
     FROM wanted AS w WHERE w.probing AND w.jobs > 0 AND a.app = w.app AND a.probe_at <= now()
     RETURNING a.app
+), held AS (
+    SELECT w.app, h.since, h.until, w.calls_per_second FROM wanted AS w
+    LEFT JOIN callq.pace AS p ON p.app = w.app
+    CROSS JOIN LATERAL (
+        SELECT h.since, h.until FROM (
+            SELECT h.since, h.until FROM callq.app_holds AS h
+            WHERE h.app IN (w.app, '') AND h.until > coalesce(p.refilled_at, '-infinity') AND h.hold IN ('paused', 'no_worker')
+            UNION ALL SELECT callq.unserved_since(w.app), now()) AS h
+        WHERE CASE WHEN isfinite(h.since) THEN h.until - h.since > interval '1 minute' ELSE h.since IS NOT NULL END
+        ORDER BY h.since DESC LIMIT 1) AS h
+    WHERE w.jobs > 0 AND NOT w.probing AND (p.ramp_for IS NULL OR h.since > p.ramp_for)
+), ramp AS (
+    SELECT h.app, h.since FROM held AS h
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS jobs, min(head.due_at) AS oldest FROM (
+            SELECT j.due_at FROM (VALUES (0), (1), (2), (3)) AS level(priority)
+            CROSS JOIN LATERAL (
+                SELECT j.due_at FROM callq.jobs AS j
+                WHERE j.state = 'scheduled' AND j.app = h.app AND j.priority = level.priority AND j.due_at < h.until
+                ORDER BY j.due_at LIMIT 60 * h.calls_per_second + 1) AS j
+            LIMIT 60 * h.calls_per_second + 1) AS head
+    ) AS overdue
+    -- An app that had never been served was held for as long as its jobs have been waiting.
+    WHERE overdue.jobs > 60 * h.calls_per_second
+      AND h.until - CASE WHEN isfinite(h.since) THEN h.since ELSE overdue.oldest END > interval '1 minute'
 ), taken AS (
-    INSERT INTO callq.pace AS p (app, tokens, granted, asked, refilled_at)
+    INSERT INTO callq.pace AS p (app, tokens, granted, asked, refilled_at, factor, factor_at, ramp_for)
     -- Of several workers whose probe is due at once, the one that moved probe_at has it. Sorted, so
     -- that two grants for several apps cannot deadlock.
-    SELECT w.app, 0, 1, w.jobs, clock_timestamp() FROM wanted AS w
+    SELECT w.app, 0, 1, w.jobs, clock_timestamp(), CASE WHEN r.app IS NULL THEN 1 ELSE 0.1 END, clock_timestamp(), r.since
+    FROM wanted AS w LEFT JOIN ramp AS r ON r.app = w.app
     WHERE w.jobs > 0 AND (NOT w.probing OR w.app IN (SELECT p.app FROM probed AS p))
     ORDER BY w.app
-    ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at) = (
-        SELECT full_to - least(excluded.asked, floor(full_to)), least(excluded.asked, floor(full_to)), excluded.asked, at
-        FROM (SELECT clock_timestamp() AS at, a.calls_per_second AS rate
+    ON CONFLICT (app) DO UPDATE SET (tokens, granted, asked, refilled_at, factor, factor_at, ramp_for) = (
+        SELECT full_to - given, given, excluded.asked, at,
+            CASE WHEN ramps THEN least(0.1, share) ELSE p.factor END, CASE WHEN ramps THEN at ELSE p.factor_at END,
+            CASE WHEN ramps THEN excluded.ramp_for ELSE p.ramp_for END
+        FROM (SELECT clock_timestamp() AS at, a.calls_per_second AS rate,
+                  excluded.ramp_for IS NOT NULL AND (p.ramp_for IS NULL OR excluded.ramp_for > p.ramp_for) AS ramps
               FROM callq.apps AS a WHERE a.app = p.app) AS clock
+        CROSS JOIN LATERAL (SELECT callq.pace_share(p.factor, p.factor_at, at) AS share) AS cut
         CROSS JOIN LATERAL (
-            SELECT least(callq.burst(rate), p.tokens + greatest(0, extract(epoch FROM at - p.refilled_at)::float8)
-                * rate
-                * least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM at - p.factor_at)::float8 / 15)))) AS full_to
-        ) AS bucket)
-    RETURNING p.app, p.granted, p.tokens,
-        least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM clock_timestamp() - p.factor_at)::float8 / 15))) AS factor
+            -- What was saved up belongs to the faster pace.
+            SELECT least(CASE WHEN ramps THEN 0 ELSE callq.burst(rate) END,
+                p.tokens + greatest(0, extract(epoch FROM at - p.refilled_at)::float8) * rate * share) AS full_to
+        ) AS bucket
+        CROSS JOIN LATERAL (SELECT least(excluded.asked, greatest(0, floor(full_to))) AS given) AS gift)
+    RETURNING p.app, p.granted, p.tokens, callq.pace_share(p.factor, p.factor_at, clock_timestamp()) AS factor
 )
 SELECT q.app AS "app!", coalesce(w.paused, true) AS "paused!", q.probing AS "probing!", coalesce(w.jobs, 0) AS "due!",
        coalesce(t.granted, 0) AS "granted!",
        -- Until one more token is there; only told when the bucket could not give all that is due.
        CASE WHEN t.granted < w.jobs THEN (1 - least(t.tokens, 1)) / (w.calls_per_second * t.factor) END AS next_token_s,
        extract(epoch FROM w.next_due_at - clock_timestamp())::float8 AS next_due_s,
-       w.calls_per_second
+       -- For how long the tokens may lie before the bucket would have overflowed with them.
+       (callq.burst(w.calls_per_second) - t.tokens - t.granted) / (w.calls_per_second * t.factor) AS keeps_s,
+       w.calls_per_second * t.factor AS pace
 FROM asked AS q
 LEFT JOIN wanted AS w ON w.app = q.app
 LEFT JOIN taken AS t ON t.app = q.app

@@ -22,6 +22,7 @@ mod rescue;
 mod roles;
 mod show;
 mod when;
+mod worker;
 
 pub use app::{PauseState, Paused, ServeRefused, Served};
 pub use apps::{AppRow, Overall};
@@ -40,3 +41,4 @@ pub use rescue::{Lapsed, Settled, Walk};
 pub use roles::{ROLES, Roles, roles_sql};
 pub use show::{AttemptRow, JobRow};
 pub use when::{Move, When};
+pub use worker::{Beat, CircuitRow, OpenCircuit, WorkerRow};

@@ -62,6 +62,8 @@ pub struct JobRow {
     pub app_pause: Option<String>,
     /// When a worker last said that it serves the job's app.
     pub app_served_at: Option<DateTime<Utc>>,
+    /// Since when none does; `None`: one does, or none ever did.
+    pub app_unserved_since: Option<DateTime<Utc>>,
 }
 
 /// One attempt of a job.

@@ -11,6 +11,8 @@ SELECT j.id, j.app, j.state::text AS "state!", j.reason, r.sentence AS "sentence
     j.request_id, j.sent_at, j.placed_at, j.finished_at, j.root_id, j.ring_no,
     CASE WHEN s.paused_at IS NOT NULL THEN 'everything is paused: ' || s.pause_reason
          WHEN a.paused_at IS NOT NULL THEN a.pause_reason || coalesce(' (' || a.pause_detail || ')', '') END AS app_pause,
+    -- As callq.unserved_since has it, which not everybody who may read jobs may call.
+    CASE WHEN a.served_at <= a.unserved_since THEN a.unserved_since WHEN a.served_at < now() - interval '20 seconds' THEN a.served_at END AS "app_unserved_since?",
     a.served_at AS "app_served_at?"
 FROM callq.jobs AS j
 CROSS JOIN callq.settings AS s

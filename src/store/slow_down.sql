@@ -3,13 +3,14 @@
 -- Guarantees: concurrent refusals of one burst count once. The bucket's tokens are taken away too:
 -- what was saved up belongs to the faster pace.
 WITH noted AS (
-    UPDATE callq.apps SET throttled_at = now()
+    UPDATE callq.apps SET throttled_at = now(),
+        throttled_since = CASE WHEN throttled_at > now() - interval '1 minute' THEN coalesce(throttled_since, throttled_at) ELSE now() END
     WHERE app = $1 AND (throttled_at IS NULL OR throttled_at < now() - interval '1 second')
     RETURNING app
 )
 UPDATE callq.pace AS p SET
-    tokens = 0,
-    factor = greatest(0.01, least(1, p.factor * 2 ^ greatest(0, least(30, extract(epoch FROM now() - p.factor_at)::float8 / 15))) / 2),
+    tokens = least(0, p.tokens),
+    factor = greatest(0.01, callq.pace_share(p.factor, p.factor_at, now()) / 2),
     factor_at = now()
 FROM noted AS n
 WHERE p.app = n.app

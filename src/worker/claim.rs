@@ -16,6 +16,7 @@ use super::circuit::Passage;
 use super::context::Context;
 use super::pauses::Probing;
 use super::place::{self, Order};
+use super::tokens;
 use crate::store::{Ask, ClaimOrder, Claims, Grant, LEVELS, Lows};
 
 /// The most jobs of one claim.
@@ -95,6 +96,7 @@ impl Claimer {
         if asks.is_empty() {
             return Next::SleepUntil(wake_at);
         }
+        let asked = Instant::now();
         let grants = match self.ctx.store.grant(&asks).await {
             Ok(grants) => grants,
             Err(error) => {
@@ -112,7 +114,7 @@ impl Claimer {
         if orders.is_empty() {
             return Next::SleepUntil(wake_at);
         }
-        let found = self.claim(&orders, &grants).await;
+        let found = self.claim(&orders, &grants, asked).await;
         // A claim that found nothing although jobs are due met rows that somebody else has locked;
         // trying again at once would spin. What it did find may have more behind it.
         let slots = |app: &str| {
@@ -168,9 +170,10 @@ impl Claimer {
             };
             let granted = grant.granted.min(left);
             left -= granted;
-            self.ctx
-                .give_tokens_back(&ask.app, grant.granted - granted)
-                .await;
+            if grant.granted > granted {
+                let unused = tokens::number(grant.granted - granted);
+                self.ctx.correct_tokens(&ask.app, unused).await;
+            }
             if granted > 0 {
                 orders.push(ClaimOrder {
                     app: ask.app.clone(),
@@ -183,7 +186,7 @@ impl Claimer {
     }
 
     /// Claims and sends off; returns how many jobs were found, expired ones included.
-    async fn claim(&mut self, orders: &[ClaimOrder], grants: &[Grant]) -> usize {
+    async fn claim(&mut self, orders: &[ClaimOrder], grants: &[Grant], asked: Instant) -> usize {
         let total = orders.iter().map(|o| o.granted).sum();
         let Some((slots, rooms)) = self.ctx.take_room(total) else {
             return 0;
@@ -207,15 +210,35 @@ impl Claimer {
         for (app, state, reason) in &claims.ended {
             self.ctx.metrics.verdict(app, state, reason);
         }
-        let unused = unused_tokens(orders, &claims);
-        self.dispatch(claims, grants, claim_token, began, slots, rooms);
-        for (app, tokens) in unused {
-            self.ctx.give_tokens_back(&app, tokens).await;
+        let idle = asked.elapsed();
+        let corrections = corrections(orders, grants, &claims, idle);
+        if idle < tokens::KEEP {
+            self.dispatch(claims, grants, claim_token, began, slots, rooms);
+            for (app, tokens) in corrections {
+                self.ctx.correct_tokens(&app, tokens).await;
+            }
+            return found;
         }
+        let Some(debt) = self.pay(corrections).await else {
+            self.ctx.give_back_later(claim_token, began);
+            return 0;
+        };
+        self.ctx.sleep_or_stop(debt).await;
+        self.dispatch(claims, grants, claim_token, began, slots, rooms);
         found
     }
 
-    /// Every claimed job becomes a task at once; none waits in memory.
+    /// Corrects the tokens of a claim that took long, before anything is sent; says how long to
+    /// wait until then. `None`: the database does not answer, so it is not known.
+    async fn pay(&self, corrections: Vec<(String, f64)>) -> Option<Duration> {
+        let mut longest = Duration::ZERO;
+        for (app, tokens) in corrections {
+            longest = longest.max(self.ctx.correct_tokens(&app, tokens).await?);
+        }
+        Some(longest)
+    }
+
+    /// Every claimed job becomes a task at once; none waits in memory, but for a debt of tokens.
     fn dispatch(
         &self,
         claims: Claims,
@@ -288,18 +311,18 @@ fn wake_for(grant: &Grant, now: Instant) -> Instant {
     next_due.min(next_token)
 }
 
-/// Tokens that were granted for jobs that another worker took, or that had expired.
-fn unused_tokens(orders: &[ClaimOrder], claims: &Claims) -> Vec<(String, usize)> {
-    orders
-        .iter()
-        .filter_map(|order| {
-            let used = claims
-                .jobs
-                .iter()
-                .filter(|job| job.app == order.app)
-                .count();
-            let unused = order.granted.saturating_sub(used);
-            (unused > 0).then(|| (order.app.clone(), unused))
-        })
-        .collect()
+/// What each app's bucket is owed after a claim.
+fn corrections(
+    orders: &[ClaimOrder],
+    grants: &[Grant],
+    claims: &Claims,
+    idle: Duration,
+) -> Vec<(String, f64)> {
+    let correction = |order: &ClaimOrder| {
+        let grant = grants.iter().find(|grant| grant.app == order.app)?;
+        let used = claims.jobs.iter().filter(|job| job.app == order.app);
+        let tokens = tokens::correction(grant, order.granted, used.count(), idle)?;
+        Some((order.app.clone(), tokens))
+    };
+    orders.iter().filter_map(correction).collect()
 }

@@ -14,7 +14,7 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::pauses::Pauses;
 use super::record::Recorder;
-use crate::store::Store;
+use crate::store::{OpenCircuit, Store};
 
 /// Results that may be unwritten at once, besides those of requests under way: some seconds of the
 /// highest pace.
@@ -36,6 +36,14 @@ pub(super) struct Context {
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
     pub recorder: Recorder,
+    /// When the worker started.
+    pub began: Instant,
+    /// How many requests it has under way at most.
+    pub concurrency: usize,
+    /// Whether notifications do not arrive.
+    pub deaf: AtomicBool,
+    /// Asks for the worker's row to be written now.
+    pub beat_now: Notify,
     /// Requests under way, and small things that are done beside them.
     pub tasks: TaskTracker,
     /// Cancelled when no further job is to be claimed.
@@ -76,6 +84,10 @@ impl Context {
             health: Arc::new(Health::new(limits.poll_interval)),
             metrics: Arc::new(metrics),
             recorder,
+            began: Instant::now(),
+            concurrency: limits.concurrency,
+            deaf: AtomicBool::new(false),
+            beat_now: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(limits.concurrency)),
@@ -116,13 +128,46 @@ impl Context {
         }
     }
 
-    /// Puts unused tokens back. If that fails they are lost, which only slows the app for a moment.
-    pub(super) async fn give_tokens_back(&self, app: &str, tokens: usize) {
-        if tokens > 0
-            && let Err(error) = self.store.return_tokens(app, tokens).await
-        {
-            tracing::debug!(%error, app, "unused tokens are lost");
-        }
+    /// How many requests are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.concurrency
+            .saturating_sub(self.slots.available_permits())
+    }
+
+    /// How many results are there and not yet in the database.
+    pub(super) fn unrecorded(&self) -> usize {
+        let held = self.concurrency + UNRECORDED_MAX - self.rooms.available_permits();
+        held.saturating_sub(self.in_flight())
+    }
+
+    /// The circuits that are open now.
+    pub(super) fn circuits(&self) -> Vec<OpenCircuit> {
+        let now = Instant::now();
+        let open = |app: &Arc<App>| {
+            let (open_for, next_try, failure) = app.circuit.open(now)?;
+            Some(OpenCircuit {
+                app: app.name.clone(),
+                open_for,
+                next_try,
+                failure,
+            })
+        };
+        self.apps.iter().filter_map(open).collect()
+    }
+
+    /// Tells of a circuit that has opened (1) or closed (0).
+    pub(super) fn circuit_changed(&self, app: &App, open: i64) {
+        self.metrics.circuit(&app.name, open);
+        self.beat_now.notify_one();
+    }
+
+    /// Adds tokens to an app's bucket, or takes them; says in how long its debt is paid, if it can
+    /// be told.
+    pub(super) async fn correct_tokens(&self, app: &str, tokens: f64) -> Option<Duration> {
+        let corrected = self.store.correct_tokens(app, tokens).await;
+        corrected
+            .inspect_err(|error| tracing::debug!(%error, app, "could not correct the tokens"))
+            .ok()
     }
 
     /// Gives a claim back whose answer was lost, trying until its lease is over: the statement may

@@ -36,6 +36,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
                 .await
                 .is_ok();
         ctx.metrics.deaf(i64::from(!answered));
+        ctx.deaf.store(!answered, Ordering::Relaxed);
         if answered && deaf {
             tracing::info!("notifications arrive again");
         } else if !answered && !deaf {

@@ -56,6 +56,7 @@ pub struct Metrics {
     depth: Family<DepthLabels, Gauge<i64, AtomicI64>>,
     oldest_due: Family<AppLabel, Gauge<f64, AtomicU64>>,
     paused: Family<AppLabel, Gauge<i64, AtomicI64>>,
+    circuit: Family<AppLabel, Gauge<i64, AtomicI64>>,
     in_flight: Gauge<i64, AtomicI64>,
     unrecorded: Gauge<i64, AtomicI64>,
     lateness: Family<AppLabel, Histogram>,
@@ -91,6 +92,12 @@ impl Default for Metrics {
         );
         let paused = Family::default();
         registry.register("app_paused", "1 while an app is paused", paused.clone());
+        let circuit = Family::default();
+        registry.register(
+            "circuit_open",
+            "1 while this worker cannot reach the app's host and tries it with one job at a time",
+            circuit.clone(),
+        );
         let in_flight = Gauge::default();
         registry.register(
             "requests_in_flight",
@@ -150,6 +157,7 @@ impl Default for Metrics {
             depth,
             oldest_due,
             paused,
+            circuit,
             in_flight,
             unrecorded,
             lateness,
@@ -205,6 +213,7 @@ impl Metrics {
     pub(super) fn serve(&self, app: &str) {
         let label = AppLabel { app: readable(app) };
         drop(self.lateness.get_or_create(&label));
+        drop(self.circuit.get_or_create(&label));
         for (state, reason) in [
             ("placed", Reason::Accepted),
             ("failed", Reason::Refused),
@@ -267,6 +276,13 @@ impl Metrics {
 
     pub(super) fn second_ring(&self) {
         self.second_rings.inc();
+    }
+
+    pub(super) fn circuit(&self, app: &str, open: i64) {
+        let label = AppLabel {
+            app: app.to_owned(),
+        };
+        self.circuit.get_or_create(&label).set(open);
     }
 
     pub(super) fn deaf(&self, deaf: i64) {

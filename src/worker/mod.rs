@@ -9,11 +9,14 @@
 //! - `listen`: hints from the database, and whether they still arrive.
 //! - `pauses`: what is paused now, known within a second.
 //! - `serve`: tells the database which apps are served.
+//! - `beat`: tells the database how this worker stands, for people to see.
 //! - `tell`: what an answer means for the app, beyond its job.
+//! - `tokens`: what an app's bucket is owed after a claim.
 //!
 //! Any number of workers may share a queue; they know nothing of each other.
 
 mod app;
+mod beat;
 mod circuit;
 mod claim;
 mod config;
@@ -29,6 +32,7 @@ mod rescue;
 mod run;
 mod serve;
 mod tell;
+mod tokens;
 
 pub use config::{WorkerApp, WorkerConfig, WorkerError};
 pub use health::Health;

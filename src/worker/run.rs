@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,7 +13,7 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
-use super::{WorkerConfig, WorkerError, claim, listen, pauses, record, rescue, serve};
+use super::{WorkerConfig, WorkerError, beat, claim, listen, pauses, record, rescue, serve};
 use crate::store::Store;
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
@@ -20,6 +21,9 @@ const CONNECTIONS: u32 = 8;
 
 /// How long after the last request the recorder may take to write its last results.
 const LAST_RESULTS: Duration = Duration::from_secs(10);
+
+/// How long a worker that ends waits to be able to say so.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// A worker that is connected and may start.
 pub struct Worker {
@@ -117,12 +121,14 @@ impl Worker {
                 .map(|a| a.name.as_str())
                 .collect::<Vec<_>>()
                 .join(","),
-            concurrency = ctx.room_for_claims(),
+            concurrency = ctx.concurrency,
             "the worker is started"
         );
         let no_more = CancellationToken::new();
         let recorder = record::run(Arc::clone(&ctx), results, no_more.clone(), LAST_RESULTS);
         let recording = tokio::spawn(recorder);
+        let ended = CancellationToken::new();
+        let beating = tokio::spawn(beat::run(Arc::clone(&ctx), ended.clone()));
         let duties = TaskTracker::new();
         duties.spawn(pauses::run(Arc::clone(&ctx)));
         duties.spawn(listen::run(Arc::clone(&ctx)));
@@ -134,11 +140,16 @@ impl Worker {
         stop.cancelled().await;
         tracing::info!("stopping: requests under way are finished, nothing more is claimed");
         ctx.stop.cancel();
+        ctx.beat_now.notify_one();
         duties.wait().await;
         ctx.tasks.close();
         ctx.tasks.wait().await;
         no_more.cancel();
         let unwritten = recording.await.unwrap_or(usize::MAX);
+        ended.cancel();
+        if timeout(LEAVING, beating).await.is_err() {
+            tracing::debug!("the database is too slow to be told that the worker ends");
+        }
         ctx.store.close().await;
         if unwritten > 0 {
             return Err(WorkerError::Unrecorded(unwritten));

@@ -7,7 +7,7 @@ use super::app::App;
 use super::context::Context;
 use crate::store::{ServeRefused, Served, Store, StoreError};
 
-/// How often it is said; a minute of silence means that nobody serves the app.
+/// How often it is said; 20 s of silence mean that nobody serves the app.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Says it until the context is stopped.

@@ -31,7 +31,8 @@ pub(super) fn tell(
         detail,
     } = answer
     {
-        if app.circuit.failed(now) {
+        if app.circuit.failed(now, detail) {
+            ctx.circuit_changed(app, 1);
             tracing::warn!(
                 app = app.name,
                 detail,
@@ -39,6 +40,7 @@ pub(super) fn tell(
             );
         }
     } else if app.circuit.reached() {
+        ctx.circuit_changed(app, 0);
         tracing::info!(app = app.name, "Tencent's host is reached again");
     }
     match (class, verdict.reason) {

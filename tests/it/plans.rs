@@ -23,6 +23,8 @@ const FINISHED: i64 = 100_000;
 const DIALING: i64 = 2_000;
 const LAPSED: i64 = 600;
 const DOUBTFUL: i64 = 600;
+/// Doubts that wait for days, and that no statement may look through.
+const HELD: i64 = 20_000;
 const PAUSED: i64 = 50_000;
 
 /// When the statistics were taken.
@@ -66,7 +68,8 @@ fn attempts(from: i64, to: i64, state: &str) -> String {
 const DIALING_TO: i64 = FINISHED + DIALING;
 const LAPSED_TO: i64 = DIALING_TO + LAPSED;
 const DOUBTFUL_TO: i64 = LAPSED_TO + DOUBTFUL;
-const PAUSED_TO: i64 = DOUBTFUL_TO + PAUSED;
+const HELD_TO: i64 = DOUBTFUL_TO + HELD;
+const PAUSED_TO: i64 = HELD_TO + PAUSED;
 const DUE_TO: i64 = PAUSED_TO + 1_000;
 
 const WAITS: &str =
@@ -98,7 +101,7 @@ async fn loaded(future: i64) -> (Database, PgConnection) {
     let rows = [
         jobs(1, FINISHED, "default", long_ago, ended),
         attempts(1, FINISHED, "replied"),
-        jobs(DOUBTFUL_TO + 1, PAUSED_TO, "paused", long_ago, WAITS),
+        jobs(HELD_TO + 1, PAUSED_TO, "paused", long_ago, WAITS),
         jobs(PAUSED_TO + 1, DUE_TO, "default", just_now, WAITS),
         jobs(DUE_TO + 1, DUE_TO + future, "default", later, WAITS),
         // Only 20 due jobs in each level but the last, so that a claim of 100 reads all four.
@@ -143,14 +146,21 @@ async fn begin_calls(session: &mut PgConnection) {
             due_at,
             &leased("in_doubt", "-1 second"),
         ),
-        attempts(LAPSED_TO + 1, DOUBTFUL_TO, "unknown"),
+        jobs(
+            DOUBTFUL_TO + 1,
+            HELD_TO,
+            "default",
+            due_at,
+            &leased("in_doubt", "6 days"),
+        ),
+        attempts(LAPSED_TO + 1, HELD_TO, "unknown"),
     ];
     run(session, &rows.concat()).await;
 }
 
 /// Takes the calls that are under way away again.
 async fn forget_calls(session: &mut PgConnection) {
-    let under_way = format!("BETWEEN {} AND {DOUBTFUL_TO}", FINISHED + 1);
+    let under_way = format!("BETWEEN {} AND {HELD_TO}", FINISHED + 1);
     let delete = format!(
         "DELETE FROM callq.jobs WHERE id {under_way}; DELETE FROM callq.attempts WHERE job_id {under_way}"
     );

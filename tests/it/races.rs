@@ -507,3 +507,38 @@ async fn of_two_workers_that_probe_a_paused_app_at_once_one_is_granted_a_call() 
     let spent = "SELECT concat_ws(' ', 20 - floor(tokens), (SELECT probes FROM callq.apps)) FROM callq.pace";
     assert_eq!(value(pool, spent).await, "1 1");
 }
+
+#[tokio::test]
+async fn of_two_grants_after_an_outage_one_begins_the_ramp() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    run(
+        pool,
+        "INSERT INTO callq.apps (app, kind, calls_per_second, served_at) VALUES ('default', 'sandbox', 0.1, now());
+         INSERT INTO callq.app_holds VALUES ('default', 'no_worker', now() - interval '1 hour', now() - interval '1 s');
+         INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at) VALUES ('default', 1, 0, 0, now() - interval '1 hour');
+         INSERT INTO callq.jobs (robot_account, callees, run_at)
+         SELECT 'bot', '{jack}', now() - interval '10 min' FROM generate_series(1, 7)",
+    )
+    .await;
+    let arguments = format!(
+        "'{{default}}', '{{5}}', '{{f}}', {}, 60, '{{sandbox}}'",
+        statements::LOWS
+    );
+    let gated = statements::grant().with(
+        "    WHERE NOT q.paused\n",
+        &format!("    WHERE NOT q.paused AND {GATE}\n"),
+    );
+    let first = async {
+        work(pool, &statements::grant(), &arguments).await;
+        let factor = "SELECT factor::text FROM callq.pace";
+        assert_eq!(value(pool, factor).await, "0.1", "it begins");
+        // So that a second beginning would show.
+        run(pool, "UPDATE callq.pace SET factor = 0.9").await;
+    };
+    race(&database, gated, arguments.clone(), first).await;
+    assert_eq!(
+        value(pool, "SELECT factor::text FROM callq.pace").await,
+        "0.9"
+    );
+}

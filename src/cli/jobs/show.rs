@@ -1,6 +1,5 @@
 //! `callq jobs show ID`
 
-use chrono::Utc;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
@@ -196,14 +195,17 @@ fn next(job: &JobRow) -> Vec<String> {
     if open && let Some(pause) = &job.app_pause {
         lines.push(format!("The app is paused: {}.", readable(pause)));
     }
-    let served = job
-        .app_served_at
-        .is_some_and(|at| Utc::now() - at < chrono::TimeDelta::minutes(1));
-    if open && !served {
-        lines.push(match job.app_served_at {
-            None => format!("No worker has ever served the app {}.", readable(&job.app)),
-            Some(at) => format!("No worker has served the app since {}.", time(at)),
-        });
+    match (job.app_served_at, job.app_unserved_since) {
+        (None, _) if open => {
+            lines.push(format!(
+                "No worker has ever served the app {}.",
+                readable(&job.app)
+            ));
+        }
+        (_, Some(at)) if open => {
+            lines.push(format!("No worker has served the app since {}.", time(at)));
+        }
+        _ => {}
     }
     match (job.state.as_str(), job.next_at) {
         ("scheduled", Some(at)) => lines.push(format!("Next: a request at {}.", time(at))),

@@ -72,3 +72,62 @@ async fn a_watch_shows_what_changes() {
     let ended = watching.end().await.with_code(130);
     assert_eq!(ended.stderr, "");
 }
+
+/// Two workers: one cannot reach the host, one is silent. And a pace that is cut and half used.
+const WORKERS: &str = "
+    INSERT INTO callq.apps (app, kind, served_at, served_since, calls_per_second) VALUES ('default', 'sandbox', now(), now(), 2);
+    INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at, factor, factor_at) VALUES ('default', 0, 0, 0, now(), 0.5, now() + interval '1 hour');
+    INSERT INTO callq.attempts (job_id, attempt, claim_token, app, worker, room_id, room_id_type, random, due_at, claimed_at, sent_at)
+    SELECT i, 1, gen_random_uuid(), 'default', 'w', 'r', 2, 1, now(), now(), now() - interval '5 s' FROM generate_series(1, 60) AS i;
+    INSERT INTO callq.workers (worker, version, started_at, seen_at, apps, concurrency, in_flight, unrecorded, listener_deaf, stopping, circuits)
+    VALUES ('alpha-1-00aa', '1.2.3', now(), now(), '{default}', 50, 7, 3, true, false, jsonb_build_array(jsonb_build_object(
+            'app', 'default', 'since', now() - interval '1 minute', 'next_try_at', now() + interval '9 s', 'failure', E'no route\\u202e to host'))),
+        ('beta-2-00bb', '1.2.3', now(), now() - interval '5 minutes', '{default}', 50, 0, 0, false, false, '[]');";
+
+#[tokio::test]
+async fn workers_circuits_and_pace_are_shown() {
+    let database = Database::new().await;
+    sql(&database, WORKERS).await;
+    let ended = callq_on(&database, &["status", "--json"])
+        .await
+        .with_code(0);
+    let status = json_lines(&ended).remove(0);
+    let (worker, circuit, app) = (
+        &status["workers"][0],
+        &status["circuits"][0],
+        &status["apps"][0],
+    );
+    assert_eq!(worker["worker"], "alpha-1-00aa", "{ended}");
+    assert_eq!(
+        (&worker["in_flight"], &worker["concurrency"]),
+        (&7.into(), &50.into())
+    );
+    assert_eq!(status["workers"][1]["state"], "gone");
+    assert_eq!(
+        (&circuit["app"], &circuit["worker"]),
+        (&"default".into(), &"alpha-1-00aa".into())
+    );
+    assert_eq!(app["workers"], serde_json::json!(["alpha-1-00aa"]));
+    assert_eq!(
+        (&app["calls_last_minute"], &app["calls_per_second_now"]),
+        (&60.into(), &1.0.into())
+    );
+    let ended = callq_on(&database, &["status"]).await.with_code(0);
+    for words in [
+        "App default: worker alpha-1-00aa cannot reach its host since ",
+        "; no other can: no route\\u{202e} to host. One job finds out at ",
+        "Worker beta-2-00bb has been silent since ",
+        "working, polls only",
+        "7 of 50",
+        "1 of 2",
+        "60 (50 %)",
+        "5 min ago",
+    ] {
+        assert!(ended.text().contains(words), "{words}: {ended}");
+    }
+    let ended = callq_on(&database, &["apps", "list"]).await.with_code(0);
+    for words in ["alpha-1-00aa", "unreachable"] {
+        assert!(ended.text().contains(words), "{words}: {ended}");
+    }
+    assert!(!ended.text().contains("beta-2-00bb"), "{ended}");
+}

@@ -142,7 +142,7 @@ async fn a_command_that_lacks_a_right_says_which_role_has_it() {
             assert!(
                 ended
                     .stderr
-                    .contains("; migrate as the owner of the schema"),
+                    .contains("\nhint: migrate as the owner of the schema"),
                 "{ended}"
             );
         }
