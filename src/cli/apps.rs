@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::settings::ConfigFile;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
-use crate::config;
 use crate::store::{AppRow, Overall, Store};
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -35,9 +35,9 @@ enum Command {
 }
 
 impl Apps {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let url = config::database_url(&config::Process)?;
-        let store = Store::connect(&url, 1).await?;
+    pub(super) async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
+        let url = config.database_url()?;
+        let store = Store::connect(url.expose(), 1).await?;
         store.check_schema().await?;
         match self.command {
             Command::List(list) => list.run(&store).await,

@@ -17,7 +17,7 @@ pub(super) struct Demo {}
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        logging::init(logging::LogFormat::Text, "error")?;
+        logging::init_for_trying("error")?;
         // It runs to its end even if nobody reads any more: it is short, and cleans up.
         let jobs = dev::demo(|line| drop(print::line(line))).await?;
         print::line(&format!("\n{}", table(&jobs)))?;

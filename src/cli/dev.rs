@@ -45,7 +45,7 @@ pub(super) struct Dev {
 impl Dev {
     pub(super) async fn run(self) -> Result<(), Failure> {
         // sqlx complains of connections that end with the server, as they do at each stop.
-        logging::init(logging::LogFormat::Text, "warn,sqlx=error")?;
+        logging::init_for_trying("warn,sqlx=error")?;
         match &self.exec {
             Some(command) => exec(command).await,
             None => self.watch().await,

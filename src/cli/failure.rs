@@ -5,12 +5,21 @@ use std::io::ErrorKind;
 
 use clap::Parser as _;
 
+use super::settings::ConfigFile;
 use super::{Cli, hint, print};
 use crate::call::{harmless, readable};
 use crate::config::{self, ConfigError};
 use crate::dev::{DemoError, StackError};
 use crate::store::StoreError;
 use crate::worker::WorkerError;
+
+/// What to do about faults whose way out depends on the command that meets them.
+pub(super) struct WaysOut {
+    /// The login lacks a right.
+    pub(super) if_denied: &'static str,
+    /// The configuration is wrong.
+    pub(super) if_misconfigured: Option<&'static str>,
+}
 
 /// Why a command ended early.
 pub(super) enum Failure {
@@ -32,14 +41,25 @@ impl Failure {
         Self::Hinted(Box::new(self), way_out.into())
     }
 
-    /// Prints it and returns its exit code. A login that lacks a right is told what helps it.
-    pub(super) fn tell(&self, if_denied: &str) -> u8 {
+    /// Prints it, what to do about it, and returns its exit code.
+    pub(super) fn tell(&self, ways_out: &WaysOut, config: &ConfigFile) -> u8 {
         let (error, code) = match self {
-            Self::CouldNot(error) => (sentence(error), 1),
+            Self::CouldNot(error) => match store_error(error) {
+                Some(StoreError::Connect(source)) => (could_not_connect(source, config), 1),
+                _ => (sentence(error), 1),
+            },
+            Self::Cannot(error) if error.is::<ConfigError>() => {
+                // Each mistake is a line, and a sentence of its own.
+                for fault in error.to_string().lines() {
+                    print::note(fault);
+                }
+                ways_out.if_misconfigured.into_iter().for_each(print::hint);
+                return 2;
+            }
             Self::Cannot(error) => (sentence(error), 2),
             Self::NoSuchThing(what) => (what.clone(), 3),
             Self::Hinted(failure, way_out) => {
-                let code = failure.tell(if_denied);
+                let code = failure.tell(ways_out, config);
                 print::hint(way_out);
                 return code;
             }
@@ -49,7 +69,7 @@ impl Failure {
         if let Self::CouldNot(error) = self
             && let Some(StoreError::Denied { .. }) = store_error(error)
         {
-            print::hint(if_denied);
+            print::hint(ways_out.if_denied);
         }
         code
     }
@@ -67,7 +87,6 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let way_out = hint::for_store(store);
         let failure = match store {
             StoreError::Url(_) => Self::Cannot(error),
-            StoreError::Connect(source) => Self::CouldNot(could_not_connect(source)),
             refused if refused.is_about_the_data() => Self::Cannot(error),
             _ => Self::CouldNot(error),
         };
@@ -78,7 +97,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// The fault of the database at `DATABASE_URL`, if that is what `error` is. One of a private server
+/// The fault of the configured database, if that is what `error` is. One of a private server
 /// comes as another type.
 fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     match error.downcast_ref::<WorkerError>() {
@@ -88,9 +107,12 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
 }
 
 /// Says which database it was and what it said, without the layers between.
-fn could_not_connect(source: &(dyn Error + 'static)) -> anyhow::Error {
-    let url = config::database_url(&config::Process).unwrap_or_default();
-    let place = config::database_place(&url);
+fn could_not_connect(source: &(dyn Error + 'static), config: &ConfigFile) -> String {
+    // It was read before, or there would have been no attempt.
+    let (place, origin) = config.database_url().map_or_else(
+        |_| Default::default(),
+        |url| (url.place(), url.origin().to_string()),
+    );
     let mut cause = source;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -101,7 +123,9 @@ fn could_not_connect(source: &(dyn Error + 'static)) -> anyhow::Error {
         _ if cause.to_string().starts_with("pool timed out") => "it does not answer".to_owned(),
         _ => cause.to_string(),
     };
-    anyhow::anyhow!("could not connect to the database at {place}, see DATABASE_URL: {cause}")
+    harmless(&format!(
+        "could not connect to the database at {place}, see {origin}: {cause}"
+    ))
 }
 
 /// The most characters of a cause that are shown; only a path is ever longer.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write, stderr};
 
-use clap::ValueEnum;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
@@ -12,27 +11,18 @@ use tracing_subscriber::fmt::format::Writer;
 
 use super::print;
 use crate::call::readable;
-use crate::config;
+use crate::config::{self, ConfigError, LogFormat};
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(super) enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object per line
-    Json,
+/// Sets logging up for a command without a configuration: `CALLQ_LOG` wins over `default`.
+pub(super) fn init_for_trying(default: &str) -> Result<(), ConfigError> {
+    let filter = config::log_filter(&config::Process)?;
+    init(LogFormat::Text, filter.as_deref().unwrap_or(default));
+    Ok(())
 }
 
-/// Sets logging up. `CALLQ_LOG` wins over `default`.
-pub(super) fn init(format: LogFormat, default: &str) -> Result<(), super::Failure> {
-    let filter = config::log_filter(&config::Process)?;
-    let filter = filter.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(filter).map_err(|_| {
-        let text = format!("CALLQ_LOG is {filter:?}: must be like info or callq=debug,warn");
-        super::Failure::Cannot(anyhow::anyhow!(text))
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+/// Sets logging up. The filter was read by `config`, which knows that it is one.
+pub(super) fn init(format: LogFormat, filter: &str) {
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
     match format {
         LogFormat::Text => {
             let colour = !config::no_color(&config::Process) && stderr().is_terminal();
@@ -49,7 +39,6 @@ pub(super) fn init(format: LogFormat, default: &str) -> Result<(), super::Failur
             .with_writer(|| HarmlessJson(stderr()))
             .init(),
     }
-    Ok(())
 }
 
 /// `message name=value ...`, each value made readable: cut, on one line, and without effect on a

@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::settings::ConfigFile;
 use super::{Failure, print};
 use crate::store::{ROLES, Roles};
-use crate::{config, worker};
+use crate::worker;
 
-/// Bring the schema callq of the database at DATABASE_URL up to date.
+/// Bring the schema callq of the database up to date.
 ///
 /// Safe to run at any time and by several at once. Nothing outside the schema is touched, but for
 /// the roles callq_enqueue, callq_worker and callq_report, which are made if this login may; callq
@@ -15,9 +16,9 @@ use crate::{config, worker};
 pub(super) struct Migrate {}
 
 impl Migrate {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let url = config::database_url(&config::Process)?;
-        let migrated = worker::migrate(&url).await?;
+    pub(super) async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
+        let url = config.database_url()?;
+        let migrated = worker::migrate(url.expose()).await?;
         let total = migrated.total;
         print::line(&match migrated.applied {
             0 => format!("the schema callq is up to date ({total} migrations)"),

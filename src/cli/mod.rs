@@ -20,6 +20,7 @@
 
 mod apps;
 mod completions;
+mod config;
 mod demo;
 mod dev;
 mod enqueue;
@@ -32,6 +33,7 @@ mod migrate;
 mod print;
 mod roles;
 mod sandbox;
+mod settings;
 mod signals;
 mod status;
 mod when;
@@ -41,20 +43,25 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::failure::Failure;
-use crate::config;
+use self::failure::{Failure, WaysOut};
+use self::settings::ConfigFile;
+use crate::config::forget_libpq_variables;
 
 /// A Postgres-backed job queue for scheduled robot calls: a row rings a phone.
 #[derive(Debug, Parser)]
 #[command(name = "callq", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
+    #[command(flatten)]
+    config: ConfigFile,
+
     #[command(subcommand)]
     command: Command,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command \
     line, configuration, or a job's state), 3 no such thing, 130 stopped by a second signal.\n\
-    DATABASE_URL and CALLQ_... are described in the README.";
+    Settings come from flags, the environment (DATABASE_URL, CALLQ_...) and callq.toml, in this \
+    order; `callq config show` tells what holds, the README and callq.example.toml what there is.";
 
 #[derive(Debug, Subcommand)]
 #[allow(
@@ -66,7 +73,7 @@ enum Command {
     Dev(dev::Dev),
     /// Watch five calls go from INSERT to result; rings nobody, takes seconds, needs no set-up
     Demo(demo::Demo),
-    /// Bring the schema callq of the database at DATABASE_URL up to date
+    /// Bring the schema callq of the database up to date
     Migrate(migrate::Migrate),
     /// The database roles of producers, workers and reports
     Roles(roles::Roles),
@@ -82,6 +89,8 @@ enum Command {
     Apps(apps::Apps),
     /// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody
     Status(status::Status),
+    /// Look at the configuration: every value that holds, and where it comes from
+    Config(config::Config),
     /// Print a script with which a shell completes callq's commands and flags
     Completions(completions::Completions),
     /// Print callq's manual page, or write one for each command into a folder
@@ -89,14 +98,27 @@ enum Command {
 }
 
 impl Command {
-    /// What helps a login that lacks a right.
-    const fn way_out_if_denied(&self) -> &'static str {
-        match self {
+    /// Whether it obeys a configuration. What is only for trying must not, lest it touch what is
+    /// in production.
+    const fn is_configured(&self) -> bool {
+        !matches!(self, Self::Dev(_) | Self::Demo(_) | Self::Sandbox(_))
+    }
+
+    const fn ways_out(&self) -> WaysOut {
+        let if_denied = match self {
             Self::Migrate(_) => "migrate as the owner of the schema, or of the database",
             Self::Enqueue(_) | Self::Jobs(_) | Self::Apps(_) | Self::Status(_) => {
                 "grant it callq_enqueue; `callq roles sql` tells how"
             }
             _ => "grant it callq_worker; `callq roles sql` tells how",
+        };
+        let if_misconfigured = match self {
+            Self::Config(_) => None,
+            _ => Some("`callq config show` prints every value and where it comes from"),
+        };
+        WaysOut {
+            if_denied,
+            if_misconfigured,
         }
     }
 }
@@ -108,10 +130,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(failure::tell_usage(&error)),
     };
+    if cli.config.is_named() && !cli.command.is_configured() {
+        print::note("dev, demo and sandbox read no configuration: leave --config out");
+        return ExitCode::from(2);
+    }
     // Before the runtime makes threads.
     match &mut cli.command {
         Command::Dev(dev) => dev.forget_libpq_variables(),
-        Command::Demo(_) => drop(config::forget_libpq_variables()),
+        Command::Demo(_) => drop(forget_libpq_variables()),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -124,25 +150,26 @@ pub fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let way_out = cli.command.way_out_if_denied();
-    match runtime.block_on(run(cli.command)) {
+    let ways_out = cli.command.ways_out();
+    match runtime.block_on(run(cli.command, &cli.config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.tell(way_out)),
+        Err(failure) => ExitCode::from(failure.tell(&ways_out, &cli.config)),
     }
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
     match command {
         Command::Dev(dev) => dev.run().await,
         Command::Demo(demo) => demo.run().await,
-        Command::Migrate(migrate) => migrate.run().await,
+        Command::Migrate(migrate) => migrate.run(config).await,
         Command::Roles(roles) => roles.run(),
-        Command::Worker(worker) => worker.run().await,
+        Command::Worker(worker) => worker.run(config).await,
         Command::Sandbox(sandbox) => sandbox.run().await,
-        Command::Enqueue(enqueue) => enqueue.run().await,
-        Command::Jobs(jobs) => jobs.run().await,
-        Command::Apps(apps) => apps.run().await,
-        Command::Status(status) => status.run().await,
+        Command::Enqueue(enqueue) => enqueue.run(config).await,
+        Command::Jobs(jobs) => jobs.run(config).await,
+        Command::Apps(apps) => apps.run(config).await,
+        Command::Status(status) => status.run(config).await,
+        Command::Config(show) => show.run(config),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

@@ -9,10 +9,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::apps::{everything_is_paused, pace, pause};
+use super::settings::ConfigFile;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
-use crate::config;
 use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, WorkerRow};
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -41,9 +41,9 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let url = config::database_url(&config::Process)?;
-        let store = Store::connect(&url, 1).await?;
+    pub(super) async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
+        let url = config.database_url()?;
+        let store = Store::connect(url.expose(), 1).await?;
         store.check_schema().await?;
         loop {
             let seen = Seen::read(&store).await?;

@@ -2,72 +2,63 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, value_parser};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::logging::{self, LogFormat};
-use super::{Failure, signals};
-use crate::config::{self, AppConfig};
+use super::settings::{ConfigFile, WorkerFlags};
+use super::{Failure, logging, signals};
+use crate::config::{AppConfig, Config, WorkerSettings};
 use crate::store::{PauseState, Store};
-use crate::tencent::{Settings, TencentClient};
+use crate::tencent::{ClientError, Settings, TencentClient};
 use crate::web::{self, Probes};
 use crate::worker::{self, Health, Metrics, WorkerApp, WorkerConfig, WorkerError};
 
+const EXAMPLES: &str = "Examples:\n  \
+    callq worker --listen 127.0.0.1:9464\n  \
+    callq worker --config /etc/callq/callq.toml --app clinic --app pharmacy\n  \
+    callq config show     # what this would obey, and where each value comes from";
+
 /// Claim due jobs and place their calls, until SIGTERM or SIGINT.
 ///
-/// The database and the app come from the environment: DATABASE_URL, CALLQ_SDK_APP_ID,
-/// CALLQ_ADMIN_ACCOUNT, CALLQ_SECRET_KEY (or CALLQ_SECRET_KEY_FILE), CALLQ_HOST. Any number
-/// of workers may share a queue. On the first signal the requests under way are finished and
-/// recorded; a second one stops at once.
+/// The database and the apps come from callq.toml, or from the environment: DATABASE_URL,
+/// CALLQ_SDK_APP_ID, CALLQ_ADMIN_ACCOUNT, CALLQ_SECRET_KEY_FILE, CALLQ_HOST. A flag wins over the
+/// environment, that over the file. Any number of workers may share a queue. On the first signal
+/// the requests under way are finished and recorded; a second one stops at once.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Worker {
-    /// How many requests are under way at once
-    #[arg(long, value_name = "N", default_value_t = 50,
-        value_parser = value_parser!(u16).range(1..=2000))]
-    concurrency: u16,
+    /// Serve only this app of the configuration; may be given several times
+    #[arg(long = "app", value_name = "NAME")]
+    apps: Vec<String>,
 
-    /// How long to sleep at most when no notification comes, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1000,
-        value_parser = value_parser!(u64).range(10..=60_000))]
-    poll_interval_ms: u64,
-
-    /// How long a claimed job may take until it is in doubt, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 30_000,
-        value_parser = value_parser!(u64).range(2_100..=600_000))]
-    lease_ms: u64,
-
-    /// How long to wait for Tencent's reply, in milliseconds; Tencent's own limit is 3000
-    #[arg(long, value_name = "MS", default_value_t = 8000,
-        value_parser = value_parser!(u64).range(100..=60_000))]
-    request_timeout_ms: u64,
-
-    /// Serve /livez, /readyz and /metrics here, as in 127.0.0.1:9464
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
+    #[command(flatten)]
+    flags: WorkerFlags,
 }
 
 impl Worker {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        logging::init(self.log_format, "info,sqlx=error")?;
-        let database_url = config::database_url(&config::Process)?;
-        let app = config::app(&config::Process)?;
-        let app = worker_app(app, Duration::from_millis(self.request_timeout_ms))?;
+    pub(super) async fn run(self, file: &ConfigFile) -> Result<(), Failure> {
+        let config = file.sources(&self.flags).config(&self.apps)?;
+        logging::init(config.worker.log_format, &config.log);
+        let WorkerSettings {
+            concurrency,
+            poll_interval,
+            lease,
+            listen: address,
+            ..
+        } = config.worker;
+        let database_url = config.database_url.expose().to_owned();
+        let apps = worker_apps(config)?;
         let stop = signals::stop_on_signal()?;
         let started = worker::Worker::start(WorkerConfig {
             database_url,
-            apps: vec![app],
-            concurrency: usize::from(self.concurrency),
-            poll_interval: Duration::from_millis(self.poll_interval_ms),
-            lease: Duration::from_millis(self.lease_ms),
+            apps,
+            concurrency,
+            poll_interval,
+            lease,
         });
         let started = tokio::select! {
             started = started => started,
@@ -81,7 +72,7 @@ impl Worker {
             }
             Err(error) => return Err(error.into()),
         };
-        let serving = match self.listen {
+        let serving = match address {
             None => None,
             Some(address) => Some(listen(address, &worker, stop.clone()).await?),
         };
@@ -97,19 +88,23 @@ impl Worker {
     }
 }
 
-fn worker_app(app: AppConfig, request_timeout: Duration) -> Result<WorkerApp, Failure> {
-    let client = TencentClient::new(Settings {
-        host: app.host,
-        user_sigs: app.user_sigs,
-        request_timeout,
-        https_proxy: None,
-    })
-    .map_err(|error| Failure::Cannot(error.into()))?;
-    Ok(WorkerApp {
-        name: app.name,
-        client,
-        calls_per_second: app.calls_per_second,
-    })
+fn worker_apps(config: Config) -> Result<Vec<WorkerApp>, Failure> {
+    let (request_timeout, https_proxy) = (config.worker.request_timeout, config.https_proxy);
+    let worker_app = |app: AppConfig| {
+        let client = TencentClient::new(Settings {
+            host: app.host,
+            user_sigs: app.user_sigs,
+            request_timeout,
+            https_proxy: https_proxy.clone(),
+        })?;
+        Ok(WorkerApp {
+            name: app.name,
+            client,
+            calls_per_second: app.calls_per_second,
+        })
+    };
+    let apps: Result<_, ClientError> = config.apps.into_iter().map(worker_app).collect();
+    apps.map_err(|error| Failure::Cannot(error.into()))
 }
 
 async fn listen(

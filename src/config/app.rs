@@ -1,18 +1,19 @@
-//! The app that a worker serves.
+//! The apps that a worker serves.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::secret::secret;
-use super::{ConfigError, Environment};
+use super::fault::{ConfigError, Fault, Faults};
+use super::given::{Given, app_name};
+use super::kind::{self, CALLS_PER_SECOND_MAX};
+use super::near::meant;
+use super::settings::{self, DEFAULT_APP, Setting};
+use super::sources::{Sources, secret_of};
 use crate::tencent::{Credential, Host, HostKind, UserSigs};
 
-/// The pace beyond which Tencent refuses requests (74505). A sandbox may be asked for more.
-const CALLS_PER_SECOND_MAX: f64 = 200.0;
-
-/// One app's settings.
+/// One app's settings. `Debug` shows no secret.
 #[derive(Debug)]
 pub struct AppConfig {
-    /// Its name in `callq.jobs.app`; `default` as long as there is one.
+    /// Its name in `callq.jobs.app`.
     pub name: String,
     /// Who signs its requests.
     pub user_sigs: UserSigs,
@@ -20,165 +21,218 @@ pub struct AppConfig {
     pub host: Host,
     /// Its pace; `None` leaves what the database has.
     pub calls_per_second: Option<f64>,
+    credential: Given,
 }
 
-/// Reads the app from the environment.
-///
-/// # Errors
-/// At the first name that is missing or wrong.
-pub fn app(env: &impl Environment) -> Result<AppConfig, ConfigError> {
-    let sdk_app_id = required(env, "CALLQ_SDK_APP_ID", "Tencent's SDKAppID, a number")?;
-    let sdk_app_id: u32 = sdk_app_id.trim().parse().map_err(|_| {
-        ConfigError::new(
-            "CALLQ_SDK_APP_ID",
-            format!("is {sdk_app_id:?}: must be a number"),
-        )
-    })?;
-    let admin_account = required(
-        env,
-        "CALLQ_ADMIN_ACCOUNT",
-        "the account of an App administrator",
-    )?;
-    let user_sigs = UserSigs::new(sdk_app_id, admin_account.trim(), credential(env)?)
-        .map_err(|error| named(&error.to_string()))?;
-    let host = required(
-        env,
-        "CALLQ_HOST",
-        "the region of the app, such as singapore",
-    )?;
-    let host = Host::new(host.trim()).map_err(|error| named(&error.to_string()))?;
-    Ok(AppConfig {
-        name: "default".to_owned(),
-        user_sigs,
-        calls_per_second: calls_per_second(env, host.kind())?,
-        host,
+impl AppConfig {
+    /// Its credentials as they are now: a file is read again, so that a new key needs no restart.
+    ///
+    /// # Errors
+    /// If the file can no longer be read, or holds the credential of another app or account.
+    pub fn user_sigs_now(&self) -> Result<UserSigs, ConfigError> {
+        let (id, account) = (self.user_sigs.sdk_app_id(), self.user_sigs.identifier());
+        let credential = credential(&self.credential)?;
+        let made = UserSigs::new(id, account, credential);
+        Ok(made.map_err(|error| {
+            self.credential
+                .secret_fault(without_field(&error.to_string()))
+        })?)
+    }
+}
+
+impl Sources {
+    /// The apps of these names, or all that are described if none is given.
+    ///
+    /// # Errors
+    /// With everything that is wrong, at once. An app that is not asked for may be incomplete and
+    /// its secrets unreadable; its `sdk_app_id` may not be that of another.
+    pub fn app_configs(&self, only: &[String]) -> Result<Vec<AppConfig>, ConfigError> {
+        let mut faults = Faults::default();
+        let known = self.apps();
+        if known.is_empty() {
+            faults.add(Fault::new(
+                "there is no app to serve:",
+                "set CALLQ_SDK_APP_ID, CALLQ_ADMIN_ACCOUNT, CALLQ_SECRET_KEY_FILE and \
+                 CALLQ_HOST, or describe apps as [apps.NAME] in callq.toml",
+            ));
+        }
+        for name in only.iter().filter(|name| !known.contains(&name.as_str())) {
+            let what = format!(
+                "is {}, which is not configured: {}",
+                app_name(name),
+                meant(name, &known)
+            );
+            faults.add(Fault::new("--app", what));
+        }
+        let asked = |name: &&str| only.is_empty() || only.iter().any(|o| o == *name);
+        let apps = known
+            .iter()
+            .copied()
+            .filter(asked)
+            .filter_map(|name| faults.take(self.app(name)))
+            .collect();
+        self.refuse_shared_ids(&known, &mut faults);
+        faults.none()?;
+        Ok(apps)
+    }
+
+    /// One app.
+    ///
+    /// # Errors
+    /// With everything that is missing or wrong, at once.
+    pub fn app(&self, name: &str) -> Result<AppConfig, ConfigError> {
+        let mut faults = Faults::default();
+        let id = self.sdk_app_id(name);
+        let id = faults.take(id.and_then(|id| self.required(id, &settings::SDK_APP_ID, name)));
+        let account = self.given(&settings::ADMIN_ACCOUNT, Some(name));
+        let account = faults.take(self.required(account, &settings::ADMIN_ACCOUNT, name));
+        let host = self.host(name);
+        let host = faults.take(host.and_then(|h| self.required(h, &settings::HOST, name)));
+        let pace = host
+            .as_ref()
+            .and_then(|host| faults.take(self.pace(name, host.kind())));
+        let signer = self.one_of(&settings::CREDENTIALS, Some(name));
+        let signer =
+            faults.take(signer.and_then(|s| s.ok_or_else(|| self.missing_credential(name))));
+        let secret = signer.and_then(|signer| faults.take(credential(signer)));
+        let whole = || {
+            let (id, account, signer, secret) = (id?, account?, signer?, secret?);
+            let made = UserSigs::new(id, account.text(), secret);
+            let user_sigs = made.map_err(|error| self.sign_fault(name, signer, &error.to_string()));
+            Some(user_sigs.map(|user_sigs| (user_sigs, signer.clone())))
+        };
+        let made = whole().and_then(|made| faults.take(made));
+        let app = || {
+            let (user_sigs, credential) = made?;
+            Some(AppConfig {
+                name: name.to_owned(),
+                user_sigs,
+                host: host?,
+                calls_per_second: pace?,
+                credential,
+            })
+        };
+        faults.or(app())
+    }
+
+    fn sdk_app_id(&self, app: &str) -> Result<Option<u32>, Fault> {
+        let Some(given) = self.given(&settings::SDK_APP_ID, Some(app)) else {
+            return Ok(None);
+        };
+        let id = kind::whole(settings::SDK_APP_ID.kind, given.text());
+        let id = id.map_err(|what| given.fault(what))?;
+        Ok(Some(u32::try_from(id).expect("the range is that of u32")))
+    }
+
+    fn host(&self, app: &str) -> Result<Option<Host>, Fault> {
+        let Some(given) = self.given(&settings::HOST, Some(app)) else {
+            return Ok(None);
+        };
+        let host = Host::new(given.text());
+        host.map(Some)
+            .map_err(|error| given.fault(without_field(&error.to_string())))
+    }
+
+    fn pace(&self, app: &str, kind: HostKind) -> Result<Option<f64>, Fault> {
+        let most = match kind {
+            HostKind::Live => CALLS_PER_SECOND_MAX,
+            HostKind::Sandbox => f64::MAX,
+        };
+        let Some(given) = self.given(&settings::CALLS_PER_SECOND, Some(app)) else {
+            return Ok(None);
+        };
+        let pace = kind::pace(given.text(), most).map(Some);
+        pace.map_err(|what| given.fault(what))
+    }
+
+    fn required<T>(&self, found: Option<T>, setting: &Setting, app: &str) -> Result<T, Fault> {
+        found.ok_or_else(|| {
+            let key = setting.key;
+            self.missing(app, setting.environment, key, setting.meaning)
+        })
+    }
+
+    fn missing_credential(&self, app: &str) -> Fault {
+        let must = if self.app_of_file(app).is_some() {
+            "a file that holds the app's secret key, or user_sig_file one that holds a fixed \
+             UserSig"
+        } else {
+            "the app's secret key, or CALLQ_SECRET_KEY_FILE the name of a file that holds it, or \
+             CALLQ_USER_SIG a fixed UserSig"
+        };
+        self.missing(app, "CALLQ_SECRET_KEY", "secret_key_file", must)
+    }
+
+    /// What is missing, told by whoever named the app.
+    fn missing(&self, app: &str, environment: &str, key: &str, must: &str) -> Fault {
+        let by_environment = self.app_of_environment().filter(|_| app == DEFAULT_APP);
+        match (self.app_of_file(app), by_environment) {
+            (Some(place), by_environment) => {
+                let or = match by_environment {
+                    Some(_) => format!(", and {environment} is not set"),
+                    None => String::new(),
+                };
+                let what = format!("[apps.{}] has no {key}{or}: must be {must}", app_name(app));
+                Fault::new(format_args!("{place}:"), what)
+            }
+            (None, Some(by)) => {
+                let by = by.setting.environment;
+                let what = format!("is not set: must be {must} ({by} describes the app {app})");
+                Fault::new(environment, what)
+            }
+            (None, None) => Fault::new("--app", format_args!("is {app}, which is not configured")),
+        }
+    }
+
+    /// A fault that begins with a field's name, told with the place of that field instead.
+    fn sign_fault(&self, app: &str, signer: &Given, fault: &str) -> Fault {
+        let field = fault.split_once(' ').map_or(fault, |(field, _)| field);
+        let of_field = [&settings::SDK_APP_ID, &settings::ADMIN_ACCOUNT];
+        let setting = of_field.into_iter().find(|setting| setting.key == field);
+        let given = setting.and_then(|setting| self.given(setting, Some(app)));
+        match given {
+            Some(given) => given.fault(without_field(fault)),
+            None => signer.secret_fault(without_field(fault)),
+        }
+    }
+
+    /// Tencent's limit is one per `SDKAppID`: two paces for one would exceed it.
+    fn refuse_shared_ids(&self, apps: &[&str], faults: &mut Faults) {
+        let ids = apps.iter().filter_map(|app| {
+            let id = self.sdk_app_id(app).ok()??;
+            Some((id, *app))
+        });
+        let mut seen: Vec<(u32, &str)> = Vec::new();
+        for (id, app) in ids {
+            let first = seen.iter().find(|(known, _)| *known == id);
+            if let (Some((_, first)), Some(given)) =
+                (first, self.given(&settings::SDK_APP_ID, Some(app)))
+            {
+                let what = format!(
+                    "is {id}, as is that of the app {}: must be another, because Tencent limits \
+                     the pace per SDKAppID",
+                    app_name(first)
+                );
+                faults.add(given.fault(what));
+            }
+            seen.push((id, app));
+        }
+    }
+}
+
+/// What the app signs with: the secret that was given, or that of the file that was named.
+fn credential(given: &Given) -> Result<Credential, Fault> {
+    let secret: SecretString = secret_of(given)?;
+    debug_assert!(!secret.expose_secret().is_empty(), "empty is not given");
+    let is_key = given.setting.key.starts_with(settings::SECRET_KEY.key);
+    Ok(if is_key {
+        Credential::SecretKey(secret)
+    } else {
+        Credential::Fixed(secret)
     })
 }
 
-/// A fault that begins with a field's name, told with the name of its variable instead.
-fn named(fault: &str) -> ConfigError {
-    let (field, fault) = fault.split_once(' ').unwrap_or((fault, ""));
-    ConfigError::new(&format!("CALLQ_{}", field.to_ascii_uppercase()), fault)
-}
-
-fn required(env: &impl Environment, name: &str, what: &str) -> Result<String, ConfigError> {
-    env.get(name)?
-        .ok_or_else(|| ConfigError::new(name, format!("is not set: must be {what}")))
-}
-
-/// Either a key or a fixed `UserSig`, each either in a variable or in a file.
-fn credential(env: &impl Environment) -> Result<Credential, ConfigError> {
-    let key = secret(env, "CALLQ_SECRET_KEY")?;
-    let user_sig = secret(env, "CALLQ_USER_SIG")?;
-    match (key, user_sig) {
-        (Some(key), None) => Ok(Credential::SecretKey(SecretString::from(key))),
-        (None, Some(user_sig)) => Ok(Credential::Fixed(SecretString::from(user_sig))),
-        (None, None) => Err(ConfigError::new(
-            "CALLQ_SECRET_KEY",
-            "is not set: must be the app's secret key, or CALLQ_SECRET_KEY_FILE the name of a file \
-             that holds it, or CALLQ_USER_SIG a fixed UserSig",
-        )),
-        (Some(_), Some(_)) => Err(ConfigError::new(
-            "CALLQ_SECRET_KEY",
-            "and CALLQ_USER_SIG are both set: must be one of them",
-        )),
-    }
-}
-
-fn calls_per_second(env: &impl Environment, kind: HostKind) -> Result<Option<f64>, ConfigError> {
-    const NAME: &str = "CALLQ_CALLS_PER_SECOND";
-    let Some(text) = env.get(NAME)? else {
-        return Ok(None);
-    };
-    let most = match kind {
-        HostKind::Live => CALLS_PER_SECOND_MAX,
-        HostKind::Sandbox => f64::MAX,
-    };
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|pace: &f64| *pace > 0.0 && *pace <= most)
-        .map(Some)
-        .ok_or_else(|| {
-            ConfigError::new(
-                NAME,
-                format!("is {text:?}: must be a number above 0, at most 200"),
-            )
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    struct Given(HashMap<&'static str, &'static str>);
-
-    impl Environment for Given {
-        fn get(&self, name: &str) -> Result<Option<String>, ConfigError> {
-            Ok(self.0.get(name).map(|v| (*v).to_owned()))
-        }
-    }
-
-    const COMPLETE: [(&str, &str); 4] = [
-        ("CALLQ_SDK_APP_ID", "1400000000"),
-        ("CALLQ_ADMIN_ACCOUNT", "administrator"),
-        (
-            "CALLQ_SECRET_KEY",
-            "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e",
-        ),
-        ("CALLQ_HOST", "singapore"),
-    ];
-
-    fn read(changes: &[(&'static str, Option<&'static str>)]) -> Result<AppConfig, String> {
-        let mut given: HashMap<_, _> = COMPLETE.into();
-        for (name, value) in changes {
-            match value {
-                Some(value) => given.insert(name, value),
-                None => given.remove(name),
-            };
-        }
-        app(&Given(given)).map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn a_complete_environment_is_an_app_named_default() {
-        let app = read(&[]).unwrap();
-        assert_eq!(app.name, "default");
-        assert_eq!(app.host.to_string(), "https://adminapisgp.im.qcloud.com");
-    }
-
-    #[test]
-    fn each_missing_name_is_told_with_what_it_must_be() {
-        for (name, _) in COMPLETE {
-            let error = read(&[(name, None)]).unwrap_err();
-            assert!(
-                error.starts_with(&format!("{name} is not set: must be ")),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_wrong_value_is_told_by_name() {
-        for (name, value) in [
-            ("CALLQ_SDK_APP_ID", "twelve"),
-            ("CALLQ_HOST", "http://console.tim.qq.com"),
-            ("CALLQ_CALLS_PER_SECOND", "201"),
-            ("CALLQ_CALLS_PER_SECOND", "0"),
-            ("CALLQ_CALLS_PER_SECOND", "NaN"),
-            ("CALLQ_USER_SIG", "both"),
-            ("CALLQ_SDK_APP_ID", "0"),
-            (
-                "CALLQ_ADMIN_ACCOUNT",
-                "an account of more than thirty-two bytes",
-            ),
-            ("CALLQ_SECRET_KEY", " "),
-        ] {
-            let error = read(&[(name, Some(value))]).unwrap_err();
-            assert!(error.contains(name), "{name}={value}: {error}");
-            assert!(error.contains("must be"), "{name}={value}: {error}");
-        }
-    }
+/// `is 0: must be ...` of `sdk_app_id is 0: must be ...`.
+fn without_field(fault: &str) -> &str {
+    fault.split_once(' ').map_or(fault, |(_, rest)| rest)
 }

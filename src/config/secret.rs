@@ -1,81 +1,69 @@
-//! Secrets, from a variable or from a file.
+//! Files that hold a secret and nothing else.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use super::{ConfigError, Environment};
+use secrecy::SecretString;
+
+use super::kind::looks_like_a_secret;
+use crate::call::readable;
 
 /// A file longer than this holds no secret of ours.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The value of `name`, or the content of the file that `name`_FILE names.
+/// What the file at `path` holds, without the white space around it.
 ///
 /// # Errors
-/// If both are set, or the file cannot be read, is too long, or others can read it.
-pub(super) fn secret(env: &impl Environment, name: &str) -> Result<Option<String>, ConfigError> {
-    let file_name = format!("{name}_FILE");
-    match (env.get(name)?, env.get(&file_name)?) {
-        (Some(_), Some(_)) => Err(ConfigError::new(
-            name,
-            format!("and {file_name} are both set: must be one of them"),
-        )),
-        (Some(value), None) => Ok(Some(value)),
-        (None, Some(path)) => read(&file_name, Path::new(&path)).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-fn read(name: &str, path: &Path) -> Result<String, ConfigError> {
+/// What is wrong with it, as a phrase that follows the name of its setting.
+pub(super) fn read(path: &Path) -> Result<SecretString, String> {
+    let shown = readable(&path.to_string_lossy());
+    let names = |what: &str| format!("names {shown}, which {what}");
     let could_not = |error: std::io::Error| {
+        // A file of any name may be opened; what is none may be the secret in the wrong place.
+        let last = path.file_name().unwrap_or_default();
+        if looks_like_a_secret(&last.to_string_lossy()) {
+            return "seems to hold a secret itself, which is not repeated: must be the name of a \
+                    file that holds it"
+                .to_owned();
+        }
         let way_out = match error.kind() {
             ErrorKind::NotFound => "must be the name of a file that exists".to_owned(),
             ErrorKind::PermissionDenied => "must be a file that this user can read".to_owned(),
+            ErrorKind::InvalidData => "must be text, in UTF-8".to_owned(),
             _ => error.to_string(),
         };
-        let path = path.display();
-        ConfigError::new(
-            name,
-            format!("names {path}, which cannot be read: {way_out}"),
-        )
+        names(&format!("cannot be read: {way_out}"))
     };
-    let metadata = std::fs::metadata(path).map_err(could_not)?;
-    if readable_by_others(&metadata) {
-        return Err(ConfigError::new(
-            name,
-            format!(
-                "names {}, which others can read: must be yours alone (chmod 600 {})",
-                path.display(),
-                path.display()
-            ),
-        ));
+    let file = File::open(path).map_err(could_not)?;
+    let metadata = file.metadata().map_err(could_not)?;
+    if metadata.is_dir() {
+        return Err(names("is a folder: must be a file"));
     }
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(ConfigError::new(
-            name,
-            format!(
-                "names {}, which is longer than 64 KiB: must hold the secret alone",
-                path.display()
-            ),
-        ));
+    if open_to_others(&metadata) {
+        return Err(names(&format!(
+            "others can read: must be yours alone (chmod 600 {shown})"
+        )));
     }
-    let text = std::fs::read_to_string(path).map_err(could_not)?;
-    let secret = text.trim();
-    if secret.is_empty() {
-        return Err(ConfigError::new(
-            name,
-            format!("names {}, which is empty", path.display()),
-        ));
+    let mut text = String::new();
+    let mut bounded = file.take(FILE_BYTES_MAX + 1);
+    bounded.read_to_string(&mut text).map_err(could_not)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(names("is longer than 64 KiB: must hold the secret alone"));
     }
-    Ok(secret.to_owned())
+    match text.trim() {
+        "" => Err(names("is empty: must hold the secret")),
+        secret => Ok(SecretString::from(secret)),
+    }
 }
 
 #[cfg(unix)]
-fn readable_by_others(metadata: &std::fs::Metadata) -> bool {
+fn open_to_others(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o007 != 0
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &std::fs::Metadata) -> bool {
+fn open_to_others(_: &std::fs::Metadata) -> bool {
     false
 }

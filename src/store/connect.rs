@@ -83,8 +83,8 @@ pub enum Broken {
 /// Why a statement did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// `DATABASE_URL` is not a URL of a PostgreSQL database.
-    #[error("DATABASE_URL cannot be read as a PostgreSQL URL: {0}")]
+    /// It is not a URL of a PostgreSQL database.
+    #[error("the database's URL cannot be read as one of PostgreSQL: {0}")]
     Url(String),
     /// The database did not take the connection.
     #[error("could not connect to the database: {0}")]

@@ -6,6 +6,7 @@
 //! Everything else may have rung a phone.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Proxy, Response, Url, redirect, retry};
@@ -42,6 +43,15 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// Short, so that a connection that Tencent is about to close is rarely used again: a request that
 /// meets the closing ends in doubt.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request to a host of this kind may be given.
+#[must_use]
+pub const fn request_timeouts(kind: HostKind) -> RangeInclusive<Duration> {
+    match kind {
+        HostKind::Live => LIVE_TIMEOUT_MIN..=TIMEOUT_MAX,
+        HostKind::Sandbox => SANDBOX_TIMEOUT_MIN..=TIMEOUT_MAX,
+    }
+}
 
 /// What a [`TencentClient`] is made of.
 #[derive(Debug)]
@@ -112,15 +122,12 @@ impl TencentClient {
             request_timeout,
             https_proxy,
         } = settings;
-        let least = match host.kind() {
-            HostKind::Live => LIVE_TIMEOUT_MIN,
-            HostKind::Sandbox => SANDBOX_TIMEOUT_MIN,
-        };
-        if !(least..=TIMEOUT_MAX).contains(&request_timeout) {
+        let allowed = request_timeouts(host.kind());
+        if !allowed.contains(&request_timeout) {
             return Err(ClientError::RequestTimeout {
                 found_ms: request_timeout.as_millis(),
-                least_ms: least.as_millis(),
-                most_ms: TIMEOUT_MAX.as_millis(),
+                least_ms: allowed.start().as_millis(),
+                most_ms: allowed.end().as_millis(),
             });
         }
         // The error says that a provider is installed already, which is all that is wanted.

@@ -15,6 +15,7 @@ pub mod wire;
 
 pub use client::{
     BODY_BYTES_MAX, ClientError, REQUEST_TIMEOUT_DEFAULT, START_CALL_PATH, Settings, TencentClient,
+    request_timeouts,
 };
 pub use envelope::read as read_reply;
 pub use host::{Host, HostError, HostKind};

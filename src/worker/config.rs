@@ -1,12 +1,12 @@
 //! What a worker is made of.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::store::StoreError;
 use crate::tencent::TencentClient;
 
-/// The settings of one worker.
-#[derive(Debug)]
+/// The settings of one worker. `Debug` does not show the database, whose URL may hold a password.
 pub struct WorkerConfig {
     /// The database, as a URL. Never logged.
     pub database_url: String,
@@ -18,6 +18,17 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How long a claim is its own; longer than the longest request and its recording.
     pub lease: Duration,
+}
+
+impl fmt::Debug for WorkerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerConfig")
+            .field("apps", &self.apps)
+            .field("concurrency", &self.concurrency)
+            .field("poll_interval", &self.poll_interval)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
 }
 
 impl WorkerConfig {

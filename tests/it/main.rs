@@ -5,6 +5,7 @@
 mod bad_rows;
 mod claim;
 mod cli;
+mod config;
 mod dev;
 mod dev_postgres;
 mod expired;

@@ -169,7 +169,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config", "dev", "worker", "web", "sandbox", "store", "tencent", "call",
         ],
     ),
-    ("config", &["tencent"]),
+    ("config", &["tencent", "call"]),
     ("dev", &["worker", "sandbox", "store", "tencent", "call"]),
     ("worker", &["store", "tencent", "call"]),
     ("web", &[]),

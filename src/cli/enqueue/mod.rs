@@ -20,9 +20,9 @@ use self::import::{Batch, Stopped, Totals};
 use self::input::{Form, Records};
 use self::lines::{Each, Lines};
 use self::report::Report;
+use super::settings::ConfigFile;
 use super::{Failure, signals};
 use crate::call::readable;
-use crate::config;
 use crate::store::{Import, JobLine};
 
 /// Insert jobs: one by flags, or one per line of a CSV or JSON lines file.
@@ -119,7 +119,7 @@ impl Source {
 }
 
 impl Enqueue {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
         let flags = self.columns.job()?;
         let each = if self.each {
             Each::Apart
@@ -130,8 +130,8 @@ impl Enqueue {
         let file = self.source()?.map(Source::open).transpose()?;
         let bytes = file.as_ref().and_then(|file| file.bytes);
         let mut report = Report::new(self.json, self.dry_run, file.is_some(), bytes);
-        let url = config::database_url(&config::Process)?;
-        let mut import = Import::start(&url).await?;
+        let url = config.database_url()?;
+        let mut import = Import::start(url.expose()).await?;
         let totals = if let Some(file) = file {
             many(&mut import, file, flags, each, &mut report).await?
         } else {

@@ -11,7 +11,7 @@ mod watch;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::config;
+use super::settings::ConfigFile;
 use crate::store::Store;
 
 /// Look at jobs, the rows of callq.jobs, and change them.
@@ -42,9 +42,9 @@ enum Command {
 }
 
 impl Jobs {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let url = config::database_url(&config::Process)?;
-        let store = Store::connect(&url, 1).await?;
+    pub(super) async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
+        let url = config.database_url()?;
+        let store = Store::connect(url.expose(), 1).await?;
         store.check_schema().await?;
         match self.command {
             Command::List(list) => list.run(&store).await,
