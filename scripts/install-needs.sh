@@ -86,6 +86,20 @@ postgres_bin_dir() {
     return 1
 }
 
+# For the tests alone, and never in their way: a test that needs what is missing says that it is
+# skipped.
+install_test_needs() {
+    command -v apt-get >/dev/null || return 0
+    PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null && return
+    if ! (install_packages pgbouncer); then
+        say "PgBouncer could not be installed: its tests are skipped"
+        return 0
+    fi
+    # The package starts a service of its own, which nobody asked for.
+    ! command -v systemctl >/dev/null ||
+        as_root systemctl disable --now pgbouncer >/dev/null 2>&1 || :
+}
+
 has_server() { [ -n "$1" ] && [ -x "$1/initdb" ] && [ -x "$1/postgres" ]; }
 
 as_root() {

@@ -11,6 +11,7 @@ mod decide;
 mod invalid;
 mod media;
 mod offline_push;
+mod probe;
 mod push_keys;
 mod reason;
 mod room;
@@ -29,6 +30,7 @@ pub use decide::{
 pub use invalid::InvalidField;
 pub use media::MediaType;
 pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
+pub use probe::{Probed, probed};
 pub use reason::Reason;
 pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
 pub use start_call::{

@@ -274,7 +274,9 @@ pub(super) fn pause(app: &AppRow) -> Option<String> {
     let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
     let by = readable(app.paused_by.as_deref().unwrap_or("somebody"));
     let next = app.probe_at.map(time);
-    let next = next.map_or_else(String::new, |at| format!("; one job is tried at {at}"));
+    let next = next.map_or_else(String::new, |at| {
+        format!("; Tencent is asked again at {at}")
+    });
     Some(format!(
         "{reason}{detail}, since {} by {by}{next}",
         time(at)

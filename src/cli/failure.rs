@@ -58,9 +58,9 @@ impl Failure {
             }
             Self::Cannot(error) => (sentence(error), 2),
             Self::NoSuchThing(what) => (what.clone(), 3),
-            Self::Hinted(failure, way_out) => {
+            Self::Hinted(failure, hint) => {
                 let code = failure.tell(ways_out, config);
-                print::hint(way_out);
+                print::hint(hint);
                 return code;
             }
             Self::Exit(code) => return *code,

@@ -10,7 +10,8 @@
 //! | 3 | there is no such thing, as in `callq jobs show 0` |
 //! | 130 | stopped by a second signal, with requests under way |
 //!
-//! `callq dev --exec` ends with the code of its command.
+//! `callq dev --exec` ends with the code of its command, `callq check` with that of its worst line,
+//! which is 0 if nothing fails, warnings or not.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -19,6 +20,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
 mod apps;
+mod check;
 mod completions;
 mod config;
 mod demo;
@@ -77,6 +79,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// The database roles of producers, workers and reports
     Roles(roles::Roles),
+    Check(check::Check),
     /// Claim due jobs and place their calls, until SIGTERM or SIGINT
     Worker(worker::Worker),
     /// Stand in for Tencent's endpoint on this machine, to develop and test against
@@ -163,6 +166,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run().await,
         Command::Migrate(migrate) => migrate.run(config).await,
         Command::Roles(roles) => roles.run(),
+        Command::Check(check) => check.run(config).await,
         Command::Worker(worker) => worker.run(config).await,
         Command::Sandbox(sandbox) => sandbox.run().await,
         Command::Enqueue(enqueue) => enqueue.run(config).await,

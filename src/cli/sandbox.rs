@@ -14,8 +14,8 @@ use crate::sandbox::{
 
 /// Stand in for Tencent's endpoint on this machine, to develop and test against.
 ///
-/// It checks requests as Tencent documents it and rings nobody. One line per request. What it is to
-/// do wrong is scripted under /sandbox/ (see docs/sandbox.md).
+/// It checks requests as Tencent documents it and rings nobody. One line per request for a call.
+/// What it is to do wrong is scripted under /sandbox/ (see docs/sandbox.md).
 #[derive(Debug, Args)]
 #[command(after_long_help = CALLEE_NAMES)]
 pub(super) struct Sandbox {

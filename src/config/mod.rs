@@ -43,6 +43,15 @@ pub use worker::{LogFormat, WorkerSettings};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The name servers of this machine, as `/etc/resolv.conf` lists them; none where there is no such
+/// file.
+#[must_use]
+pub fn name_servers() -> Vec<String> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let server = |line: &str| Some(line.strip_prefix("nameserver")?.trim().to_owned());
+    text.lines().filter_map(server).collect()
+}
+
 /// The folder that `callq dev` keeps its data for.
 ///
 /// # Errors

@@ -11,7 +11,8 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use http_body::Frame;
 
-use super::body_rules;
+use super::body_rules::Body as Written;
+use super::command::{Asked, Command};
 use super::connection::HangUp;
 use super::desk::{Desk, Form};
 use super::envelope::Envelope;
@@ -37,14 +38,17 @@ pub(super) async fn answer(
     let Some(body) = read(body).await else {
         return nothing(&hang_up);
     };
-    let body = body_rules::Body::parse(&body);
+    let body = Written::parse(&body);
     let parameters = Parameters::parse(head.uri.query().unwrap_or_default());
+    let command = Command::of(head.uri.path());
     let reply = desk.receive(Received {
+        command,
         seen: Seen::of(head.uri.path(), &parameters, &body),
         caller: url_rules::check_target(&head.method, head.uri.path()).and_then(|()| {
             url_rules::check_caller(&parameters, &desk.apps, desk.clock.unix_seconds())
         }),
-        body: body.check(),
+        // Of a path that is no command nothing but the path is looked at.
+        asked: command.map_or(Ok(Asked::Call), |command| command.read(&body)),
     });
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;

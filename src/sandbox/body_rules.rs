@@ -1,4 +1,4 @@
-//! The rules of the body of `start_call_by_robot`, checked on its JSON text.
+//! Reading a body, and the rules of that of `start_call_by_robot`, checked on its JSON.
 //!
 //! Documented (74505, 34385, 51015): the fields, their types, `Timeout`, `UserData`, `MediaType`,
 //! `RoomIdType`, what a room and a user id may look like. Assumption: that every breach is 101002
@@ -54,24 +54,27 @@ impl Body {
         }
     }
 
-    /// Whether every field keeps its rule.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    /// The fields, or why there are none.
+    pub(super) fn fields(&self) -> Result<&Map<String, Value>, Refusal> {
         match self {
             Self::Empty => return Err(Refusal::because(60_003, "the body is empty")),
             Self::TooLarge => return Err(Refusal::documented(80_002)),
             Self::NotJson => return Err(Refusal::documented(60_003)),
             Self::Json(_) => {}
         }
-        let body = self
-            .object()
-            .ok_or_else(|| Refusal::field("body", "must be a JSON object"))?;
-        check_accounts(body)?;
-        check_timeout(body)?;
-        check_user_data(body)?;
-        check_call_info(body)?;
-        body.get("OfflinePushInfo")
-            .map_or(Ok(()), push_rules::check)
+        self.object()
+            .ok_or_else(|| Refusal::field("body", "must be a JSON object"))
     }
+}
+
+/// Whether every field of a call keeps its rule.
+pub(super) fn check_call(body: &Map<String, Value>) -> Result<(), Refusal> {
+    check_accounts(body)?;
+    check_timeout(body)?;
+    check_user_data(body)?;
+    check_call_info(body)?;
+    body.get("OfflinePushInfo")
+        .map_or(Ok(()), push_rules::check)
 }
 
 fn check_accounts(body: &Map<String, Value>) -> Result<(), Refusal> {

@@ -10,7 +10,8 @@ A callee's name decides what happens; every other name rings and answers.
   noanswer-*     rings; the planned outcome is no answer
   decline-*      rings; the planned outcome is declined
   badcode-N-*    this callee alone gets ResultCode N and is not rung
-  missing-*      the whole request is refused with 70107 (account not imported)
+  missing-*      the whole request is refused with 70107 (account not imported),
+                 and account_check calls it NotImported
   code-N-*       the whole request is refused with ErrorCode N, always
   throttle-N-*   the first N requests with this callee get 60007, later ones ring
   stall-*        rings, but no answer comes until the client hangs up

@@ -29,6 +29,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/sandbox/rooms", get(rooms))
         .route("/sandbox/duplicates", get(duplicates))
         .route("/sandbox/calls", get(calls))
+        .route("/sandbox/queries", get(queries))
         .route("/sandbox/stats", get(stats))
         .route(
             "/sandbox/faults",
@@ -94,6 +95,17 @@ async fn calls(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Respon
     Ok(listed(
         "calls",
         calls.iter().map(|call| &**call).collect::<Vec<_>>(),
+        next,
+    ))
+}
+
+async fn queries(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Response, Error> {
+    let page = page(asked)?;
+    let (queries, next) =
+        desk.read(|ledger| page.of(ledger.queries().iter().skip(page.after).cloned()));
+    Ok(listed(
+        "queries",
+        queries.iter().map(|query| &**query).collect::<Vec<_>>(),
         next,
     ))
 }

@@ -13,10 +13,10 @@ use super::config::{Clock, SandboxApp, SandboxConfig};
 use super::envelope::Envelope;
 use super::fault::{Fault, FaultError, FaultKind};
 use super::ledger::Ledger;
-use super::record::{Answered, Call, Record};
+use super::record::{Answered, Call, Query, Record, Seen};
 use super::refusal::Refusal;
 use super::script::{FaultId, Script, Waiting};
-use super::work::{Received, Workbench, Worked};
+use super::work::{Done, Received, Workbench, Worked};
 
 /// So many records may wait for a slow subscriber before it loses the oldest.
 const EVENT_BUFFER: usize = 4096;
@@ -77,35 +77,26 @@ impl Desk {
 
     /// Decides what a request is answered and enters it in the ledger.
     pub(super) fn receive(&self, received: Received) -> Reply {
-        let mut book = self.book();
+        let mut held = self.book();
+        let book = &mut *held;
         let monotonic_us = u64::try_from(self.started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         let seq = book.ledger.next_seq();
         let fault = book.script.take(&received.seen, monotonic_us);
         let worked = fault.as_ref().is_none_or(Fault::rings).then(|| {
+            let limit = self.calls_per_second_limit;
             book.workbench
-                .work(&received, seq, monotonic_us, self.calls_per_second_limit)
+                .work(&received, seq, monotonic_us, limit, &book.ledger)
         });
         let decided = decide(fault.as_ref(), worked, seq);
-        let call = decided.call;
-        let record = Arc::new(Record {
-            seq,
-            received_at_us: chrono::Utc::now().timestamp_micros(),
-            monotonic_us,
-            command: received.seen.command,
-            sdk_app_id: received.seen.sdk_app_id,
-            random: received.seen.random,
-            robot: received.seen.robot,
-            callees: received.seen.callees,
-            room_id: received.seen.room_id,
-            room_id_type: received.seen.room_id_type,
-            answered: decided.form.answered(),
-            rang: call.as_ref().is_some_and(Call::rang),
-            call_id: call.as_ref().map(|call| call.call_id),
-        });
-        book.ledger.enter(Arc::clone(&record), call);
-        // Under the lock, so that subscribers see the ledger's order; nobody may be listening.
-        let _ = self.events.send(record);
-        drop(book);
+        if received.is_query() {
+            book.ledger.enter_query(query(received.seen, &decided.form));
+        } else {
+            let record = entry(received.seen, seq, monotonic_us, &decided);
+            book.ledger.enter(Arc::clone(&record), decided.call);
+            // Under the lock, so that subscribers see the ledger's order; nobody may be listening.
+            let _ = self.events.send(record);
+        }
+        drop(held);
         self.tell_change();
         Reply {
             delay: Duration::from_millis(fault.map_or(0, |fault| fault.delay_ms)),
@@ -201,6 +192,35 @@ struct Decided {
     call: Option<Call>,
 }
 
+fn entry(seen: Seen, seq: u64, monotonic_us: u64, decided: &Decided) -> Arc<Record> {
+    let call = decided.call.as_ref();
+    Arc::new(Record {
+        seq,
+        received_at_us: chrono::Utc::now().timestamp_micros(),
+        monotonic_us,
+        command: seen.command,
+        sdk_app_id: seen.sdk_app_id,
+        random: seen.random,
+        robot: seen.robot,
+        callees: seen.callees,
+        room_id: seen.room_id,
+        room_id_type: seen.room_id_type,
+        answered: decided.form.answered(),
+        rang: call.is_some_and(Call::rang),
+        call_id: call.map(|call| call.call_id),
+    })
+}
+
+fn query(seen: Seen, form: &Form) -> Query {
+    Query {
+        received_at_us: chrono::Utc::now().timestamp_micros(),
+        command: seen.command,
+        sdk_app_id: seen.sdk_app_id,
+        accounts: seen.callees,
+        answered: form.answered(),
+    }
+}
+
 /// Puts together what is scripted and what the work led to.
 fn decide(fault: Option<&Fault>, worked: Option<Worked>, seq: u64) -> Decided {
     let worked = worked.unwrap_or(Worked {
@@ -208,7 +228,9 @@ fn decide(fault: Option<&Fault>, worked: Option<Worked>, seq: u64) -> Decided {
         lost: None,
     });
     let (envelope, call) = match worked.result {
-        Ok(call) => (Envelope::started(&call), Some(call)),
+        Ok(Done::Started(call)) => (Envelope::started(&call), Some(call)),
+        Ok(Done::Found(call)) => (Envelope::known(&call, seq), None),
+        Ok(Done::Looked(user_ids)) => (Envelope::accounts(&user_ids, seq), None),
         Err(refusal) => (Envelope::refused(refusal, seq), None),
     };
     let kind = fault

@@ -3,10 +3,12 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::callees::Manner;
 use super::record::{Call, CalledParty};
 use super::refusal::Refusal;
 
-/// The envelope of every API answer; `Response` only where a call was started.
+/// The envelope of every API answer; `Response` only where there is a call, `ResultItem` only where
+/// accounts were asked for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Envelope {
@@ -15,7 +17,16 @@ pub(super) struct Envelope {
     action_status: &'static str,
     request_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Started>,
+    response: Option<Response>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_item: Option<Vec<AccountAnswer>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Response {
+    Started(Started),
+    Known(Known),
 }
 
 #[derive(Debug, Serialize)]
@@ -33,18 +44,104 @@ struct CalleeAnswer {
     result_code: i64,
 }
 
+/// As the sample of 68932 has it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Known {
+    call_info: CallInfo,
+    user_list: Vec<UserAnswer>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CallInfo {
+    call_id: Uuid,
+    media_type: String,
+    chat_group_id: &'static str,
+    room_id: String,
+    room_id_type: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct UserAnswer {
+    #[serde(rename = "User_Account")]
+    account: String,
+    #[serde(rename = "Status")]
+    status: &'static str,
+}
+
+/// As the sample of IM 34956 has it.
+#[derive(Debug, Serialize)]
+struct AccountAnswer {
+    #[serde(rename = "UserID")]
+    user_id: String,
+    #[serde(rename = "ResultCode")]
+    result_code: i64,
+    #[serde(rename = "ResultInfo")]
+    result_info: &'static str,
+    #[serde(rename = "AccountStatus")]
+    account_status: &'static str,
+}
+
 impl Envelope {
-    /// The answer to a request that started a call.
-    pub(super) fn started(call: &Call) -> Self {
+    fn ok(seq: u64) -> Self {
         Self {
             error_code: 0,
             error_info: String::new(),
             action_status: "OK",
-            request_id: request_id(call.seq),
-            response: Some(Started {
+            request_id: request_id(seq),
+            response: None,
+            result_item: None,
+        }
+    }
+
+    /// The answer to a request that started a call.
+    pub(super) fn started(call: &Call) -> Self {
+        Self {
+            response: Some(Response::Started(Started {
                 call_id: call.call_id,
                 call_result: call.callees.iter().map(CalleeAnswer::of).collect(),
-            }),
+            })),
+            ..Self::ok(call.seq)
+        }
+    }
+
+    /// The answer to a question for a call that is going on: everybody who is rung is `Waiting`.
+    pub(super) fn known(call: &Call, seq: u64) -> Self {
+        let rung = call.callees.iter().filter(|party| party.result_code == 0);
+        let user = |party: &CalledParty| UserAnswer {
+            account: party.callee.clone(),
+            status: "Waiting",
+        };
+        Self {
+            response: Some(Response::Known(Known {
+                call_info: CallInfo {
+                    call_id: call.call_id,
+                    media_type: call.media_type.clone(),
+                    chat_group_id: "",
+                    room_id: call.room_id.clone().unwrap_or_default(),
+                    room_id_type: call.room_id_type.unwrap_or(0),
+                },
+                user_list: rung.map(user).collect(),
+            })),
+            ..Self::ok(seq)
+        }
+    }
+
+    /// The answer to a question for accounts: those named `missing-*` were not imported.
+    pub(super) fn accounts(user_ids: &[String], seq: u64) -> Self {
+        let account = |user_id: &String| AccountAnswer {
+            user_id: user_id.clone(),
+            result_code: 0,
+            result_info: "",
+            account_status: match Manner::of(user_id) {
+                Manner::Missing => "NotImported",
+                _ => "Imported",
+            },
+        };
+        Self {
+            result_item: Some(user_ids.iter().map(account).collect()),
+            ..Self::ok(seq)
         }
     }
 
@@ -54,8 +151,7 @@ impl Envelope {
             error_code: refusal.code,
             error_info: refusal.info,
             action_status: "FAIL",
-            request_id: request_id(seq),
-            response: None,
+            ..Self::ok(seq)
         }
     }
 }

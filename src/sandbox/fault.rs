@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::Seen;
+
 /// The longest delay that can be scripted.
 const MAX_DELAY_MS: u64 = 600_000;
 
@@ -41,6 +43,8 @@ pub enum FaultKind {
 #[serde(deny_unknown_fields, default)]
 struct Only {
     #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     callee: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     robot: Option<String>,
@@ -55,7 +59,8 @@ struct Only {
 ///  "times": 3, "delay_ms": 50, "rings": true}
 /// ```
 ///
-/// `fault` alone is required. It is one of `"delay"`, `{"error_code": N}`, `{"http_status": N}`,
+/// `match` may also name a `command`, as in `get_call_info`. `fault` alone is required: one of
+/// `"delay"`, `{"error_code": N}`, `{"http_status": N}`,
 /// `"close_before_reading"`, `"close_after_reading"`, `"garbage"`, `"stall"`, `"truncated_body"`,
 /// `"redirect"`, `{"throttle_above": N}`, see [`FaultKind`]. The other keys are the methods of this
 /// type: what `match` leaves out matches all (`*` at the end stands for any ending), no `times` is
@@ -94,6 +99,13 @@ impl Fault {
             delay_ms: 0,
             rings: None,
         }
+    }
+
+    /// Only for requests of this command, as in `get_call_info`. A fault that names none meets all.
+    #[must_use]
+    pub fn for_command(mut self, command: &str) -> Self {
+        self.only.command = Some(command.to_owned());
+        self
     }
 
     /// Only for requests with this callee among the others; `*` at the end matches any ending.
@@ -191,17 +203,24 @@ impl Fault {
         }
     }
 
-    /// Whether a request with these accounts and this room is meant.
-    pub(super) fn matches(&self, robot: &str, callees: &[String], room: Option<&str>) -> bool {
+    /// Whether this request is meant.
+    pub(super) fn matches(&self, seen: &Seen) -> bool {
         let Only {
+            command,
             callee,
             robot: of_robot,
             room: in_room,
         } = &self.only;
-        callee
+        let room = seen.room_id.as_deref();
+        command
             .as_ref()
-            .is_none_or(|pattern| callees.iter().any(|name| fits(pattern, name)))
-            && of_robot.as_ref().is_none_or(|pattern| fits(pattern, robot))
+            .is_none_or(|pattern| fits(pattern, &seen.command))
+            && callee
+                .as_ref()
+                .is_none_or(|pattern| seen.callees.iter().any(|name| fits(pattern, name)))
+            && of_robot
+                .as_ref()
+                .is_none_or(|pattern| fits(pattern, &seen.robot))
             && in_room
                 .as_ref()
                 .is_none_or(|pattern| room.is_some_and(|name| fits(pattern, name)))

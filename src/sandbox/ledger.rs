@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::record::{Answered, Call, Record};
+use super::record::{Answered, Call, Query, Record};
 use super::window::Window;
 
 /// Everything a sandbox received since it started or was reset.
@@ -15,6 +16,9 @@ use super::window::Window;
 pub struct Ledger {
     requests: Vec<Arc<Record>>,
     calls: Vec<Arc<Call>>,
+    /// `CallId` to its index in `calls`.
+    call_indexes: HashMap<Uuid, usize>,
+    queries: Vec<Arc<Query>>,
     rooms: Vec<RoomCount>,
     /// Room to its index in `rooms`.
     room_indexes: HashMap<Arc<str>, usize>,
@@ -63,6 +67,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Connections closed with a request on them that nobody read.
     pub closed_unread: u64,
+    /// Requests that asked for something and rang nobody; not among `requests`.
+    pub queries: u64,
 }
 
 impl Ledger {
@@ -76,6 +82,20 @@ impl Ledger {
     #[must_use]
     pub fn calls(&self) -> &[Arc<Call>] {
         &self.calls
+    }
+
+    /// The call of this id.
+    #[must_use]
+    pub fn call(&self, call_id: Uuid) -> Option<&Call> {
+        self.call_indexes
+            .get(&call_id)
+            .map(|index| &*self.calls[*index])
+    }
+
+    /// The requests that asked for something and rang nobody, in the order in which they were read.
+    #[must_use]
+    pub fn queries(&self) -> &[Arc<Query>] {
+        &self.queries
     }
 
     /// How many requests named each room, in the order in which the rooms first came.
@@ -126,6 +146,7 @@ impl Ledger {
             busiest_second: self.busiest_second as u64,
             duplicates: self.duplicates,
             closed_unread: self.closed_unread,
+            queries: self.queries.len() as u64,
         }
     }
 
@@ -144,8 +165,16 @@ impl Ledger {
         self.busiest_second = self
             .busiest_second
             .max(self.last_second.count(record.monotonic_us));
-        self.calls.extend(call.map(Arc::new));
+        if let Some(call) = call {
+            self.call_indexes.insert(call.call_id, self.calls.len());
+            self.calls.push(Arc::new(call));
+        }
         self.requests.push(record);
+    }
+
+    /// Enters a request that rang nobody.
+    pub(super) fn enter_query(&mut self, query: Query) {
+        self.queries.push(Arc::new(query));
     }
 
     /// Counts a connection that was closed with an unread request on it.

@@ -1,4 +1,5 @@
-//! A stand-in for Tencent's `start_call_by_robot` over real HTTP, for development and for tests.
+//! A stand-in for Tencent's `start_call_by_robot` over real HTTP, for development and for tests. It
+//! answers `get_call_info` and `account_check` too, which ring nobody.
 //!
 //! No phone rings here. Everything that matters to a client is done as at Tencent's, by rules that
 //! are the sandbox's own: it shares no code with the client, or one mistake would pass on both
@@ -15,7 +16,8 @@
 //! of the checks (path, method, URL parameters, `UserSig`, administrator, throttle, body); that
 //! every breach of a field's rule is 101002; that a throttled request does not count towards the
 //! limit; every `ResultCode` but 0, for which no meaning is documented; that a call whose callees
-//! all have another code than 0 still gets a `CallId`. Each file names its own assumptions.
+//! all have another code than 0 still gets a `CallId`; that `get_call_info` knows a call until its
+//! `Timeout` has passed. Each file names its own assumptions.
 //!
 //! # Behaviour by callee
 //!
@@ -32,6 +34,7 @@
 //! | `GET /sandbox/rooms` | `{"rooms": {room: count}, "next_after"}` |
 //! | `GET /sandbox/duplicates` | `{"duplicates": [`[`Repeated`]`], "next_after"}` |
 //! | `GET /sandbox/calls` | `{"calls": [`[`Call`]`], "next_after"}` |
+//! | `GET /sandbox/queries` | `{"queries": [`[`Query`]`], "next_after"}` |
 //! | `GET /sandbox/stats` | [`Stats`] |
 //! | `GET /sandbox/faults` | `{"faults": [...]}`: [`Fault`]s with `id` and the `times` left |
 //! | `POST /sandbox/faults` | a [`Fault`]; 201 `{"id"}` |
@@ -42,11 +45,14 @@
 //!
 //! A request is entered when it was *read*, whatever then becomes of its answer: a ring whose
 //! answer is lost is the case that a client must survive, so the ledger says both what was answered
-//! and whether a phone rang.
+//! and whether a phone rang. It is the ledger of calls: requests that only ask for something are
+//! in a list of their own ([`Ledger::queries`]).
 
+mod account_rules;
 mod api;
 mod body_rules;
 mod callees;
+mod command;
 mod config;
 mod connection;
 mod control;
@@ -71,6 +77,6 @@ pub use config::{
 };
 pub use fault::{Fault, FaultError, FaultKind};
 pub use ledger::{Ledger, Repeated, Stats};
-pub use record::{Answered, Call, CalledParty, Record, line};
+pub use record::{Answered, Call, CalledParty, Query, Record, line};
 pub use script::FaultId;
 pub use server::{Sandbox, WaitedTooLong};

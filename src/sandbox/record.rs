@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) callees: Vec<String>,
     pub(super) room_id: Option<String>,
     pub(super) room_id_type: Option<i64>,
+    pub(super) media_type: Option<String>,
+    pub(super) ring_timeout_ms: Option<u64>,
 }
 
 impl Seen {
@@ -38,10 +40,12 @@ impl Seen {
             .get("CallInfo")
             .and_then(Value::as_object)
             .unwrap_or(&empty);
-        let listed = fields.get("CalleeList_Account").and_then(Value::as_array);
-        let mut callees: Vec<String> = listed
-            .map(|names| names.iter().filter_map(text).collect())
-            .unwrap_or_default();
+        let listed = |name: &str| fields.get(name).and_then(Value::as_array);
+        let called = listed("CalleeList_Account").into_iter().flatten();
+        // Accounts that are only asked for are seen as callees, so that faults find them.
+        let asked = listed("CheckItem").into_iter().flatten();
+        let asked = asked.filter_map(|item| item.get("UserID"));
+        let mut callees: Vec<String> = called.chain(asked).filter_map(text).collect();
         callees.shrink_to_fit();
         Self {
             command: command(path),
@@ -54,6 +58,8 @@ impl Seen {
             callees,
             room_id: call_info.get("RoomId").and_then(text),
             room_id_type: call_info.get("RoomIdType").and_then(Value::as_i64),
+            media_type: call_info.get("MediaType").and_then(text),
+            ring_timeout_ms: fields.get("Timeout").and_then(Value::as_u64),
         }
     }
 }
@@ -145,6 +151,21 @@ pub struct Record {
     pub call_id: Option<Uuid>,
 }
 
+/// One request that was read completely and asked for something instead of ringing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Query {
+    /// When it had been read, in microseconds since the Unix epoch.
+    pub received_at_us: i64,
+    /// `get_call_info` or `account_check`.
+    pub command: Cow<'static, str>,
+    /// `sdkappid`, if it was a number.
+    pub sdk_app_id: Option<u64>,
+    /// The accounts that were asked for.
+    pub accounts: Vec<String>,
+    /// What it was answered.
+    pub answered: Answered,
+}
+
 /// A call that was started, with what is to become of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
@@ -162,6 +183,10 @@ pub struct Call {
     pub room_id: Option<String>,
     /// `CallInfo.RoomIdType`.
     pub room_id_type: Option<i64>,
+    /// `CallInfo.MediaType`.
+    pub media_type: String,
+    /// Until when `get_call_info` knows it, on the ledger's monotonic clock in microseconds.
+    pub known_until_us: u64,
 }
 
 impl Call {

@@ -68,9 +68,7 @@ impl Script {
     pub(super) fn take(&mut self, seen: &Seen, now_us: u64) -> Option<Fault> {
         let at = self.waiting.iter_mut().position(|waiting| {
             !waiting.closes_unread()
-                && waiting
-                    .fault
-                    .matches(&seen.robot, &seen.callees, seen.room_id.as_deref())
+                && waiting.fault.matches(seen)
                 && match waiting.fault.kind {
                     FaultKind::ThrottleAbove(limit) => !waiting.window.admit(now_us, limit),
                     _ => true,

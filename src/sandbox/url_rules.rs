@@ -10,12 +10,10 @@ use std::collections::HashMap;
 
 use axum::http::Method;
 
+use super::command::Command;
 use super::config::SandboxApp;
 use super::refusal::Refusal;
 use super::user_sig;
-
-/// The only command the sandbox knows.
-pub(super) const START_CALL_PATH: &str = "/v4/call_engine_http_srv/start_call_by_robot";
 
 /// The URL parameters as they came, percent-decoded.
 pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -57,7 +55,7 @@ impl<'a> Parameters<'a> {
 
 /// Whether the path names a command and the method may call it.
 pub(super) fn check_target(method: &Method, path: &str) -> Result<(), Refusal> {
-    if path != START_CALL_PATH {
+    if Command::of(path).is_none() {
         return Err(Refusal::documented(60_009));
     }
     if method != Method::POST {

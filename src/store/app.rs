@@ -119,6 +119,35 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// Keeps a paused app from being probed for so long.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn put_off_probe(&self, app: &str, wait: Duration) -> Result<(), StoreError> {
+        bounded!(
+            self,
+            "put a probe off",
+            execute,
+            sqlx::query_file!("src/store/put_off.sql", app, wait.as_secs_f64())
+        )?;
+        Ok(())
+    }
+
+    /// The database's time, in whole seconds since 1970.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn unix_time(&self) -> Result<i64, StoreError> {
+        bounded!(
+            self,
+            "tell the time",
+            fetch_one,
+            sqlx::query_scalar!(
+                r#"SELECT extract(epoch FROM clock_timestamp())::bigint AS "now!""#
+            )
+        )
+    }
+
     /// Notes that a call of an app was accepted, and lifts a pause that a fault had brought,
     /// whoever met it: the app's credentials work. A person's pause stays. Returns whether a pause
     /// ended.

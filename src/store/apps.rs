@@ -46,7 +46,7 @@ pub struct AppRow {
     pub pause_detail: Option<String>,
     /// Who paused it.
     pub paused_by: Option<String>,
-    /// When one job is tried next; `None`: only a person resumes it.
+    /// When Tencent is next asked about it; `None`: only a person resumes it.
     pub probe_at: Option<DateTime<Utc>>,
     /// Whether jobs wait, now or in the future.
     pub waiting: bool,

@@ -1,8 +1,6 @@
 //! The pool of connections and what goes wrong with it.
 
 use std::borrow::Cow;
-use std::error::Error;
-use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -69,17 +67,6 @@ pub struct Store {
     pub(super) pool: PgPool,
 }
 
-/// How a connection failed where the database said nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
-    /// The two sides did not agree on TLS, or one does not trust the other.
-    Tls,
-    /// No answer came in time.
-    NoAnswer,
-    /// The operating system says so.
-    Io(ErrorKind),
-}
-
 /// Why a statement did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -93,9 +80,7 @@ pub enum StoreError {
     #[error(transparent)]
     Schema(#[from] SchemaFault),
     /// The connection went silent in the middle of a statement, which may have been carried out.
-    #[error(
-        "the database did not answer for 15 s when asked to {verb}; the connection is given up"
-    )]
+    #[error("the database did not answer in time when asked to {verb}; the connection is given up")]
     Silent {
         /// What was being done, as a verb phrase.
         verb: &'static str,
@@ -140,27 +125,6 @@ impl StoreError {
         }
     }
 
-    /// How the connection failed, if that is what went wrong.
-    #[must_use]
-    pub fn broken(&self) -> Option<Broken> {
-        let (Self::Connect(source) | Self::Statement { source, .. }) = self else {
-            return None;
-        };
-        match source {
-            sqlx::Error::Tls(_) => return Some(Broken::Tls),
-            sqlx::Error::PoolTimedOut => return Some(Broken::NoAnswer),
-            _ => {}
-        }
-        let mut cause: Option<&(dyn Error + 'static)> = Some(source);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                return Some(Broken::Io(error.kind()));
-            }
-            cause = error.source();
-        }
-        None
-    }
-
     /// For `map_err`: says what was being done.
     pub(super) fn during(verb: &'static str) -> impl Fn(sqlx::Error) -> Self {
         move |source| match source.as_database_error() {
@@ -180,6 +144,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .map_err(|e: sqlx::Error| StoreError::Url(e.to_string()))?;
     Ok(options
         .application_name("callq")
+        // A pooler of the PgBouncer kind refuses to start a session with it; since PostgreSQL 12
+        // floats are exact without.
+        .extra_float_digits(None)
         .log_statements(tracing::log::LevelFilter::Trace))
 }
 

@@ -51,7 +51,7 @@ pub struct Grant {
     pub app: String,
     /// Whether the app is paused for these credentials: nothing is granted.
     pub paused: bool,
-    /// Whether what is granted is to find out if a paused app works again.
+    /// Whether the app is paused, and it is this worker's turn to find out if it works again.
     pub probing: bool,
     /// How many jobs are due, counted up to the slots.
     pub due: usize,

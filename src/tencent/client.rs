@@ -1,32 +1,24 @@
-//! One request to Tencent, and what can be proved about it afterwards.
+//! How requests to Tencent are sent: the settings of a client, and the HTTP library set up so that
+//! what became of a request can be proved.
 //!
 //! A request leaves at most once: HTTP/1 alone, no redirect (a 307 would be posted again), no
-//! retry by the library. It is proved unsent only if it could not be built or no connection came
-//! about; that the connect timeout is shorter than the request timeout makes the second provable.
-//! Everything else may have rung a phone.
+//! retry by the library. That the connect timeout is shorter than the request timeout makes it
+//! provable that no connection came about.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Proxy, Response, Url, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::detail::{blinded, detail_of};
+use super::HostKind;
+use super::detail::detail_of;
 use super::host::Host;
 use super::usersig::UserSigs;
-use super::wire::StartCallBody;
-use super::{HostKind, envelope};
-use crate::call::{Answer, StartCall};
-
-/// The path of `start_call_by_robot` (74505).
-pub const START_CALL_PATH: &str = "/v4/call_engine_http_srv/start_call_by_robot";
 
 /// How long a request may take if nothing else is configured: Tencent itself takes up to 3 s.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(8);
-
-/// The most bytes of a reply that are read; what is longer is no reply of Tencent's.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The shortest request timeout for a live host: above Tencent's own 3 s (68926).
 const LIVE_TIMEOUT_MIN: Duration = Duration::from_millis(3_500);
@@ -100,8 +92,7 @@ pub enum ClientError {
 ///
 /// `Debug` shows host and account, no secret.
 pub struct TencentClient {
-    http: Client,
-    start_call_url: Url,
+    pub(super) http: Client,
     host: Host,
     user_sigs: UserSigs,
     request_timeout: Duration,
@@ -139,62 +130,12 @@ impl TencentClient {
             HostKind::Sandbox => builder.tls_certs_only([]),
         };
         let http = builder.build().map_err(build_error)?;
-        let start_call_url = host.url(START_CALL_PATH);
         Ok(Self {
             http,
-            start_call_url,
             host,
             user_sigs,
             request_timeout,
         })
-    }
-
-    /// Starts a call: at most one request, and always an answer.
-    ///
-    /// `random` goes into the URL as it is (an attempt's row holds it). `signed_at_unix` is the
-    /// database's time in seconds, by which a `UserSig` is signed if the kept one is too old.
-    ///
-    /// Dropping the future after the first poll leaves the request in doubt.
-    pub async fn start_call_by_robot(
-        &self,
-        call: &StartCall,
-        random: u32,
-        signed_at_unix: i64,
-    ) -> Answer {
-        let user_sig = self.user_sigs.current(signed_at_unix);
-        let url = self.signed_url(random, &user_sig);
-        let request = self.http.post(url).json(&StartCallBody::from(call));
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return unanswered(error, &user_sig),
-        };
-        let http_status = response.status().as_u16();
-        let unknown = |detail| Answer::Unknown {
-            detail,
-            http_status: Some(http_status),
-        };
-        let body = match body_of(response).await {
-            Ok(body) => body,
-            Err(BodyError::TooLong) => {
-                return unknown(format!(
-                    "HTTP {http_status} with a body of more than {BODY_BYTES_MAX} bytes"
-                ));
-            }
-            Err(BodyError::Lost(error)) => {
-                let detail = detail_of(error, &user_sig);
-                return unknown(format!(
-                    "HTTP {http_status}, then its body was lost: {detail}"
-                ));
-            }
-        };
-        // Not a word of the body is quoted: it may repeat the request.
-        match envelope::read(http_status, &blinded(&body, &user_sig)) {
-            Some(reply) => Answer::Reply(reply),
-            None => unknown(format!(
-                "HTTP {http_status} with {} bytes that are no reply of Tencent's",
-                body.len()
-            )),
-        }
     }
 
     /// Where requests go.
@@ -214,17 +155,6 @@ impl TencentClient {
     #[must_use]
     pub const fn request_timeout(&self) -> Duration {
         self.request_timeout
-    }
-
-    fn signed_url(&self, random: u32, user_sig: &SecretString) -> Url {
-        let mut url = self.start_call_url.clone();
-        url.query_pairs_mut()
-            .append_pair("sdkappid", &self.user_sigs.sdk_app_id().to_string())
-            .append_pair("identifier", self.user_sigs.identifier())
-            .append_pair("usersig", user_sig.expose_secret())
-            .append_pair("random", &random.to_string())
-            .append_pair("contenttype", "json");
-        url
     }
 }
 
@@ -270,38 +200,4 @@ fn build_error(error: reqwest::Error) -> ClientError {
     } else {
         ClientError::Build(detail)
     }
-}
-
-/// What an error of `send` proves.
-fn unanswered(error: reqwest::Error, user_sig: &SecretString) -> Answer {
-    let unreachable = error.is_connect();
-    let not_sent = unreachable || error.is_builder();
-    let detail = detail_of(error, user_sig);
-    if not_sent {
-        Answer::NotSent {
-            detail,
-            unreachable,
-        }
-    } else {
-        Answer::Unknown {
-            detail,
-            http_status: None,
-        }
-    }
-}
-
-enum BodyError {
-    TooLong,
-    Lost(reqwest::Error),
-}
-
-async fn body_of(mut response: Response) -> Result<Vec<u8>, BodyError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(BodyError::Lost)? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(BodyError::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -102,7 +102,7 @@ fn callee(item: &Value) -> CalleeResult {
 }
 
 /// An integer, or a string of digits with or without a sign.
-fn integer(value: &Value) -> Option<i64> {
+pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
         Value::String(digits) => digits.trim().parse().ok(),
@@ -111,7 +111,7 @@ fn integer(value: &Value) -> Option<i64> {
 }
 
 /// A string that is not empty, or anything else but null as JSON.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,

@@ -101,6 +101,18 @@ impl Host {
         self.kind
     }
 
+    /// Its name or address, without brackets, and its port.
+    #[must_use]
+    pub fn address(&self) -> (String, u16) {
+        let name = match self.origin.host() {
+            Some(url::Host::Ipv6(address)) => address.to_string(),
+            Some(host) => host.to_string(),
+            None => String::new(),
+        };
+        // Both schemes that are allowed have a port of their own.
+        (name, self.origin.port_or_known_default().unwrap_or(443))
+    }
+
     /// The URL of `path` on this host; `path` begins with a slash.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.origin.clone();

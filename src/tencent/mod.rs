@@ -4,21 +4,28 @@
 //! It sends one request and says what can be proved about it ([`Answer`](crate::call::Answer)),
 //! and it says what a code means ([`verdict()`]). What follows from that is decided elsewhere.
 
+mod accounts;
 mod client;
+mod commands;
 mod detail;
 mod envelope;
+mod exchange;
 mod host;
+mod remedy;
 mod signed_content;
+mod tls;
 mod usersig;
 mod verdict;
 pub mod wire;
 
-pub use client::{
-    BODY_BYTES_MAX, ClientError, REQUEST_TIMEOUT_DEFAULT, START_CALL_PATH, Settings, TencentClient,
-    request_timeouts,
-};
+pub use accounts::{CheckedAccount, Standing};
+pub use client::{ClientError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient, request_timeouts};
+pub use commands::{ACCOUNTS_MAX, AccountCheck, CallInfo, NO_CALL_ID, START_CALL_PATH};
 pub use envelope::read as read_reply;
+pub use exchange::BODY_BYTES_MAX;
 pub use host::{Host, HostError, HostKind};
+pub use remedy::remedy;
 pub use signed_content::{SignedContent, generate_user_sig};
+pub use tls::TlsFault;
 pub use usersig::{Credential, USER_SIG_LIFE_S, UserSigError, UserSigs};
 pub use verdict::{Verdict, classify, verdict, verdicts};

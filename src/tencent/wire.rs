@@ -86,6 +86,43 @@ impl fmt::Debug for StartCallBody {
     }
 }
 
+/// The body of `get_call_info` (68932).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetCallInfoBody {
+    /// The call that is asked for.
+    #[serde(rename = "CallId")]
+    pub call_id: String,
+}
+
+/// The body of `account_check` (IM 34956).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountCheckBody {
+    /// The accounts that are asked for, at most 100.
+    #[serde(rename = "CheckItem")]
+    pub items: Vec<CheckItem>,
+}
+
+/// One account of [`AccountCheckBody`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckItem {
+    /// The account.
+    #[serde(rename = "UserID")]
+    pub user_id: String,
+}
+
+impl AccountCheckBody {
+    /// A question for these accounts.
+    #[must_use]
+    pub fn of(user_ids: &[String]) -> Self {
+        let item = |user_id: &String| CheckItem {
+            user_id: user_id.clone(),
+        };
+        Self {
+            items: user_ids.iter().map(item).collect(),
+        }
+    }
+}
+
 /// The envelope of every reply (68926), with what `start_call_by_robot` puts into it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartCallReply {

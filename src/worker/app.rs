@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
+use super::probe::Pass;
 use crate::call::AppHealth;
 use crate::tencent::TencentClient;
 
@@ -22,6 +23,10 @@ const FRESH_FOR: Duration = Duration::from_mins(1);
 /// How often an accepted call is told to the database.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
+/// How long Tencent is not asked after it said that it was asked too often (70050): "wait for at
+/// least a minute".
+pub(super) const BACK_OFF: Duration = Duration::from_mins(1);
+
 /// An app as this worker sees it.
 pub(super) struct App {
     pub name: String,
@@ -29,6 +34,8 @@ pub(super) struct App {
     pub fingerprint: String,
     pub calls_per_second: Option<f64>,
     pub circuit: Circuit,
+    /// Whether one job may find out if the paused app works again.
+    pub pass: Pass,
     /// Whether something is being told to the database about this app. One thing at a time: a row
     /// that somebody has locked must not take every connection.
     pub telling: AtomicBool,
@@ -41,6 +48,7 @@ struct Seen {
     accepted: Option<Instant>,
     noted: Option<Instant>,
     renewed: Option<Instant>,
+    backed_off: Option<Instant>,
     refused_in_a_row: u32,
 }
 
@@ -54,6 +62,7 @@ impl App {
             fingerprint,
             calls_per_second,
             circuit,
+            pass: Pass::default(),
             telling: AtomicBool::new(false),
             seen: Mutex::default(),
         }
@@ -71,6 +80,19 @@ impl App {
             seen.noted = Some(now);
         }
         due
+    }
+
+    /// Takes note that Tencent was asked too often.
+    pub(super) fn back_off(&self, now: Instant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.backed_off = Some(now);
+    }
+
+    /// Whether it is too early to ask Tencent again.
+    pub(super) fn backs_off(&self, now: Instant) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.backed_off
+            .is_some_and(|at| now.duration_since(at) < BACK_OFF)
     }
 
     /// What speaks for the app when a request that was sent at `sent` is refused for its

@@ -16,7 +16,7 @@ use super::circuit::Passage;
 use super::context::Context;
 use super::pauses::Probing;
 use super::place::{self, Order};
-use super::tokens;
+use super::{probe, tokens};
 use crate::store::{Ask, ClaimOrder, Claims, Grant, LEVELS, Lows};
 
 /// The most jobs of one claim.
@@ -39,6 +39,14 @@ const LOCKED_AGAIN: Duration = Duration::from_millis(200);
 enum Next {
     Again,
     SleepUntil(Instant),
+}
+
+/// Who asks about a paused app now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Ours,
+    /// Somebody else's, or nobody's yet.
+    Others,
 }
 
 /// Runs until the context is stopped.
@@ -110,11 +118,11 @@ impl Claimer {
             wake_at = wake_at.min(wake_for(grant, answered));
         }
 
-        let orders = self.share_out(&asks, &grants, free).await;
+        let (orders, probing) = self.share_out(&asks, &grants, free).await;
         if orders.is_empty() {
             return Next::SleepUntil(wake_at);
         }
-        let found = self.claim(&orders, &grants, asked).await;
+        let found = self.claim(&orders, &grants, &probing, asked).await;
         // A claim that found nothing although jobs are due met rows that somebody else has locked;
         // trying again at once would spin. What it did find may have more behind it.
         let slots = |app: &str| {
@@ -160,20 +168,36 @@ impl Claimer {
     }
 
     /// Turns grants into orders that fit the free slots, in the order of the questions; what does
-    /// not fit is given back.
-    async fn share_out(&self, asks: &[Ask], grants: &[Grant], free: usize) -> Vec<ClaimOrder> {
+    /// not fit is given back. A grant to probe a paused app leads to a question, and the pass that
+    /// this may bring to an order for one job; such apps are named beside the orders.
+    async fn share_out(
+        &self,
+        asks: &[Ask],
+        grants: &[Grant],
+        free: usize,
+    ) -> (Vec<ClaimOrder>, Vec<String>) {
         let mut left = free;
         let mut orders = Vec::new();
+        let mut probing = Vec::new();
         for ask in asks {
             let Some(grant) = grants.iter().find(|grant| grant.app == ask.app) else {
                 continue;
             };
-            let granted = grant.granted.min(left);
-            left -= granted;
-            if grant.granted > granted {
+            let mut granted = grant.granted.min(left);
+            if grant.probing || grant.paused {
+                // Its token is kept for the job that may follow.
+                let turn = if grant.granted > 0 {
+                    Turn::Ours
+                } else {
+                    Turn::Others
+                };
+                granted = self.probe(&ask.app, turn, left);
+                probing.extend((granted > 0).then(|| ask.app.clone()));
+            } else if grant.granted > granted {
                 let unused = tokens::number(grant.granted - granted);
                 self.ctx.correct_tokens(&ask.app, unused).await;
             }
+            left -= granted;
             if granted > 0 {
                 orders.push(ClaimOrder {
                     app: ask.app.clone(),
@@ -182,11 +206,26 @@ impl Claimer {
                 });
             }
         }
-        orders
+        (orders, probing)
+    }
+
+    /// Asks about a paused app if it is this worker's turn, and returns how many jobs may go.
+    fn probe(&self, name: &str, turn: Turn, left: usize) -> usize {
+        let Some(app) = self.app(name) else { return 0 };
+        if turn == Turn::Ours {
+            probe::ask(&self.ctx, &app);
+        }
+        usize::from(left > 0 && app.pass.take(Instant::now()))
     }
 
     /// Claims and sends off; returns how many jobs were found, expired ones included.
-    async fn claim(&mut self, orders: &[ClaimOrder], grants: &[Grant], asked: Instant) -> usize {
+    async fn claim(
+        &mut self,
+        orders: &[ClaimOrder],
+        grants: &[Grant],
+        probing: &[String],
+        asked: Instant,
+    ) -> usize {
         let total = orders.iter().map(|o| o.granted).sum();
         let Some((slots, rooms)) = self.ctx.take_room(total) else {
             return 0;
@@ -213,7 +252,7 @@ impl Claimer {
         let idle = asked.elapsed();
         let corrections = corrections(orders, grants, &claims, idle);
         if idle < tokens::KEEP {
-            self.dispatch(claims, grants, claim_token, began, slots, rooms);
+            self.dispatch(claims, probing, claim_token, began, slots, rooms);
             for (app, tokens) in corrections {
                 self.ctx.correct_tokens(&app, tokens).await;
             }
@@ -224,7 +263,7 @@ impl Claimer {
             return 0;
         };
         self.ctx.sleep_or_stop(debt).await;
-        self.dispatch(claims, grants, claim_token, began, slots, rooms);
+        self.dispatch(claims, probing, claim_token, began, slots, rooms);
         found
     }
 
@@ -242,7 +281,7 @@ impl Claimer {
     fn dispatch(
         &self,
         claims: Claims,
-        grants: &[Grant],
+        probing: &[String],
         claim_token: Uuid,
         began: Instant,
         mut slots: OwnedSemaphorePermit,
@@ -260,7 +299,7 @@ impl Claimer {
                 );
                 continue;
             };
-            let probing = if grants.iter().any(|g| g.app == job.app && g.probing) {
+            let probing = if probing.contains(&job.app) {
                 Probing::Yes
             } else {
                 Probing::No

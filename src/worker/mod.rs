@@ -8,6 +8,7 @@
 //! - `rescue`: lapsed leases, doubts whose time has come, deadlines that passed.
 //! - `listen`: hints from the database, and whether they still arrive.
 //! - `pauses`: what is paused now, known within a second.
+//! - `probe`: asks whether a paused app is worth a job again, by a command that rings nobody.
 //! - `serve`: tells the database which apps are served.
 //! - `beat`: tells the database how this worker stands, for people to see.
 //! - `tell`: what an answer means for the app, beyond its job.
@@ -27,6 +28,7 @@ mod metrics;
 mod migrate;
 mod pauses;
 mod place;
+mod probe;
 mod record;
 mod rescue;
 mod run;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::app::App;
+use super::app::{App, BACK_OFF};
 use super::context::Context;
 use crate::call::{Answer, Class, Reason, Transition};
 use crate::store::StoreError;
 
-/// A paused app is tried again after this, then at growing intervals.
+/// A paused app is asked about after this, then at growing intervals.
 const PROBE_AFTER: Duration = Duration::from_mins(1);
 
-/// An app whose quota is used up is tried again after this.
+/// An app whose quota is used up is asked about after this.
 const PROBE_QUOTA_AFTER: Duration = Duration::from_mins(5);
 
 /// What the answer tells of the app, beyond its job.
@@ -26,6 +26,41 @@ pub(super) fn tell(
     verdict: &Transition,
     now: Instant,
 ) {
+    tell_circuit(ctx, app, answer, now);
+    match (class, verdict.reason) {
+        (Class::Accepted, _) => {
+            let was_paused = ctx.pauses.mention(&app.name);
+            if app.accepted(now) || was_paused {
+                tell_database(ctx, app, note_success);
+            }
+        }
+        (Class::Throttled, _) => tell_database(ctx, app, slow_down),
+        (_, Reason::AppFault) => {
+            let detail = detail(answer);
+            if class == Class::AppBackOff {
+                app.back_off(now);
+            }
+            tell_database(ctx, app, move |ctx, app| async move {
+                let paused = pause_app(&ctx, &app, "app_fault", detail, PROBE_AFTER);
+                paused.await?;
+                match class {
+                    Class::AppBackOff => put_off_probe(&ctx, &app).await,
+                    _ => Ok(()),
+                }
+            });
+        }
+        (_, Reason::QuotaUsed) => {
+            let detail = detail(answer);
+            tell_database(ctx, app, |ctx, app| async move {
+                pause_app(&ctx, &app, "quota_used", detail, PROBE_QUOTA_AFTER).await
+            });
+        }
+        _ => {}
+    }
+}
+
+/// What the answer tells of the host, whatever was asked.
+pub(super) fn tell_circuit(ctx: &Arc<Context>, app: &App, answer: &Answer, now: Instant) {
     if let Answer::NotSent {
         unreachable: true,
         detail,
@@ -42,28 +77,6 @@ pub(super) fn tell(
     } else if app.circuit.reached() {
         ctx.circuit_changed(app, 0);
         tracing::info!(app = app.name, "Tencent's host is reached again");
-    }
-    match (class, verdict.reason) {
-        (Class::Accepted, _) => {
-            let was_paused = ctx.pauses.mention(&app.name);
-            if app.accepted(now) || was_paused {
-                tell_database(ctx, app, note_success);
-            }
-        }
-        (Class::Throttled, _) => tell_database(ctx, app, slow_down),
-        (_, Reason::AppFault) => {
-            let detail = detail(answer);
-            tell_database(ctx, app, |ctx, app| {
-                pause_app(ctx, app, "app_fault", detail, PROBE_AFTER)
-            });
-        }
-        (_, Reason::QuotaUsed) => {
-            let detail = detail(answer);
-            tell_database(ctx, app, |ctx, app| {
-                pause_app(ctx, app, "quota_used", detail, PROBE_QUOTA_AFTER)
-            });
-        }
-        _ => {}
     }
 }
 
@@ -104,10 +117,15 @@ async fn slow_down(ctx: Arc<Context>, app: Arc<App>) -> Result<(), StoreError> {
     ctx.store.slow_down(&app.name).await
 }
 
+/// Nobody asks about the app for a while: asking too soon prolongs the refusal (70050).
+pub(super) async fn put_off_probe(ctx: &Context, app: &App) -> Result<(), StoreError> {
+    ctx.store.put_off_probe(&app.name, BACK_OFF).await
+}
+
 /// Pauses an app whose fault concerns all its calls.
 async fn pause_app(
-    ctx: Arc<Context>,
-    app: Arc<App>,
+    ctx: &Context,
+    app: &App,
     reason: &'static str,
     detail: String,
     probe_after: Duration,
@@ -134,7 +152,7 @@ async fn pause_app(
 }
 
 /// The code and text that a pause is told with.
-fn detail(answer: &Answer) -> String {
+pub(super) fn detail(answer: &Answer) -> String {
     match answer {
         Answer::Reply(reply) => format!("{} {}", reply.error_code, reply.error_info),
         Answer::NotSent { detail, .. } | Answer::Unknown { detail, .. } => detail.clone(),

@@ -1,6 +1,7 @@
 //! The command line with the real program: exit codes, texts, signals.
 
 mod apps;
+mod check;
 mod enqueue;
 mod jobs;
 mod sandbox;

@@ -13,6 +13,7 @@ mod grants;
 mod insert;
 mod outage;
 mod plans;
+mod probe;
 mod properties;
 mod push_rules;
 mod races;

@@ -5,6 +5,7 @@ mod callees;
 mod faults;
 mod ledger;
 mod lifecycle;
+mod queries;
 mod script;
 mod throttle;
 mod url;

@@ -1,6 +1,7 @@
 //! The client against servers that keep to HTTP, and against servers that do not.
 
 pub(crate) mod peer;
+mod questions;
 mod settings;
 
 use std::sync::Arc;

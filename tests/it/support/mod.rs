@@ -1,11 +1,13 @@
 //! What tests share.
 
+pub(crate) mod bouncer;
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod program;
 pub(crate) mod rig;
 pub(crate) mod statements;
 pub(crate) mod terminal;
+pub(crate) mod tls;
 
 pub(crate) use database::Database;
 
