@@ -1,12 +1,17 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci fuzz
+.PHONY: demo test ci chaos kills fuzz
 demo:
 	@./demo
 test:
 	@./test
 ci:
 	@.ci/run
-
+# Faults drawn from a seed, for CALLQ_CHAOS_SECONDS; CALLQ_CHAOS_SEED repeats a schedule.
+chaos:
+	@./test --test chaos soak -- --nocapture
+# CALLQ_CHAOS_KILLS workers are killed under load; optimised, because the throughput is judged too.
+kills:
+	@./test --release --test chaos kills -- --nocapture --ignored
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

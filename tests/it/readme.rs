@@ -108,3 +108,27 @@ fn the_faults_of_the_page_can_be_scripted() {
     let example = serde_json::from_str::<callq::sandbox::Fault>(example.expect("an example"));
     assert!(example.is_ok(), "{example:?}");
 }
+
+#[test]
+fn every_test_that_the_guarantees_name_is_there() {
+    let page = Page("docs/guarantees.md").text();
+    let tests = pages::sources_of_tests();
+    let named: Vec<(&str, &str)> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|name| name.split_once("::"))
+        .collect();
+    assert!(named.len() > 30, "the page names the tests");
+    for (module, test) in named {
+        let in_module = |(path, _): &&(String, String)| {
+            path.contains(&format!("/{module}.rs")) || path.contains(&format!("/{module}/"))
+        };
+        let mut files = tests.iter().filter(in_module);
+        let heading = format!("fn {test}()");
+        assert!(
+            files.any(|(_, text)| text.contains(&heading)),
+            "{module}::{test}"
+        );
+    }
+}

@@ -88,3 +88,23 @@ pub(crate) fn table<const N: usize>(
     }
     text
 }
+
+/// Every file below `tests/`, by its path.
+pub(crate) fn sources_of_tests() -> Vec<(String, String)> {
+    fn below(folder: &Path, into: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("the tests are there") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() {
+                below(&path, into);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                into.push((path.display().to_string(), text));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    below(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"),
+        &mut files,
+    );
+    files
+}

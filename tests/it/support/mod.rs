@@ -3,7 +3,9 @@
 pub(crate) mod bouncer;
 pub(crate) mod child;
 pub(crate) mod database;
+pub(crate) mod gate;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod rig;
 pub(crate) mod statements;
 pub(crate) mod terminal;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
+use super::program::{Program, callq};
 
 /// What takes longer than this has not happened. Far above what a slow machine needs.
 pub(crate) const SURELY: Duration = Duration::from_secs(30);
@@ -229,6 +230,20 @@ impl Rig {
             );
         }
     }
+}
+
+/// A worker in a process of its own, with these arguments, that may be stopped and killed.
+pub(crate) fn process(database_url: &str, host: &str, arguments: &[&str]) -> Program {
+    let mut command = callq(["worker"]);
+    command
+        .args(arguments)
+        .env("DATABASE_URL", database_url)
+        .env("CALLQ_HOST", host)
+        .env("CALLQ_SDK_APP_ID", SANDBOX_SDK_APP_ID.to_string())
+        .env("CALLQ_ADMIN_ACCOUNT", SANDBOX_ADMIN_ACCOUNT)
+        .env("CALLQ_SECRET_KEY", SANDBOX_SECRET_KEY)
+        .env("CALLQ_CALLS_PER_SECOND", "5000");
+    Program::start(&mut command)
 }
 
 /// A client of a sandbox's default app.
