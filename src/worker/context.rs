@@ -23,6 +23,11 @@ const UNRECORDED_MAX: usize = 1000;
 /// How often a claim whose answer was lost is looked for.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often, and how many times, that is tried while the worker stops: for two seconds, within what
+/// the last requests may take.
+const GIVE_BACK_AT_STOP_EVERY: Duration = Duration::from_millis(200);
+const GIVE_BACK_AT_STOP: u32 = 10;
+
 /// What all duties share.
 pub(super) struct Context {
     pub store: Store,
@@ -175,6 +180,7 @@ impl Context {
     pub(super) fn give_back_later(self: &Arc<Self>, claim_token: Uuid, began: Instant) {
         let ctx = Arc::clone(self);
         self.tasks.spawn(async move {
+            let mut last_tries = GIVE_BACK_AT_STOP;
             while began.elapsed() < ctx.lease {
                 match ctx.store.give_back(claim_token).await {
                     Ok(0) => {}
@@ -188,8 +194,14 @@ impl Context {
                     }
                     Err(error) => ctx.health.failed(&error),
                 }
+                // A worker that stops tries to the end too, though not for longer than a request may
+                // take: what it did not send must not be in doubt because of it.
                 if !ctx.sleep_or_stop(GIVE_BACK_EVERY).await {
-                    return;
+                    last_tries -= 1;
+                    if last_tries == 0 {
+                        return;
+                    }
+                    tokio::time::sleep(GIVE_BACK_AT_STOP_EVERY).await;
                 }
             }
         });

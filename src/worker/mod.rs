@@ -26,6 +26,7 @@ mod health;
 mod listen;
 mod metrics;
 mod migrate;
+mod owed;
 mod pauses;
 mod place;
 mod probe;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::context::Context;
+use super::owed::Owed;
 use super::pauses::Probing;
-use super::record::Envelope;
 use super::tell;
 use crate::call::{
     Answer, AppHealth, Class, Family, OnDoubt, Policy, Reason, RefusedCallees, StartCall,
@@ -52,19 +52,34 @@ pub(super) async fn place(ctx: Arc<Context>, order: Order) {
         slot,
         room,
     } = order;
-    let write_back = match ready(&ctx, &job, &app, began, probing) {
+    let owed = Owed::new(&ctx, &app.name, &job, claim_token, slot, room);
+    let result = match ready(&ctx, &job, &app, began, probing) {
         Err(transition) => not_sent(&job, claim_token, transition),
         Ok((call, policy)) => send(&ctx, &job, &app, &call, &policy, claim_token, began).await,
     };
-    drop(slot);
-    ctx.metrics.landed();
-    ctx.wake.slot_freed();
-    ctx.recorder.hand_over(Envelope {
-        write_back,
-        app: app.name.clone(),
-        stripped: false,
-        room,
-    });
+    owed.pay(result);
+}
+
+/// How long the phone rings. A row that is out of every range has a bound here all the same: it
+/// fails as invalid, and until then nothing may be computed from it that the database refuses.
+fn ring_timeout(job: &Claimed) -> Duration {
+    let ms = u64::try_from(job.ring_timeout_ms).unwrap_or(0);
+    Duration::from_millis(ms).min(Duration::from_mins(10))
+}
+
+/// What the job says about trying again.
+pub(super) fn policy(job: &Claimed, on_doubt: OnDoubt) -> Policy {
+    Policy {
+        attempts_used: u32::try_from(job.attempts_used).unwrap_or(0),
+        max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
+        on_doubt,
+        ring_timeout: ring_timeout(job),
+        refused_callees: if job.retry_callees {
+            RefusedCallees::RingAgain
+        } else {
+            RefusedCallees::LeaveAlone
+        },
+    }
 }
 
 /// Everything that can forbid a request, checked immediately before it is sent.
@@ -92,17 +107,6 @@ fn ready(
     .map_err(|fault| Transition::invalid(fault.to_string()))?;
     let on_doubt = OnDoubt::parse(&job.on_doubt)
         .ok_or_else(|| Transition::invalid("on_doubt is unknown".into()))?;
-    let policy = Policy {
-        attempts_used: u32::try_from(job.attempts_used).unwrap_or(0),
-        max_attempts: u32::try_from(job.max_attempts).unwrap_or(1),
-        on_doubt,
-        ring_timeout: Duration::from_millis(u64::from(call.ring_timeout_ms())),
-        refused_callees: if job.retry_callees {
-            RefusedCallees::RingAgain
-        } else {
-            RefusedCallees::LeaveAlone
-        },
-    };
     if ctx.pauses.hold(&app.name, &app.fingerprint, probing) {
         return Err(Transition::give_back(
             "the app was paused before the request was sent",
@@ -117,7 +121,7 @@ fn ready(
             "too little of the lease was left to send the request",
         ));
     }
-    Ok((call, policy))
+    Ok((call, policy(job, on_doubt)))
 }
 
 async fn send(

@@ -33,6 +33,8 @@ pub(super) struct Envelope {
     pub app: String,
     /// Whether the texts from outside have been dropped because the database refuses them.
     pub stripped: bool,
+    /// Whether it was sent before, to no answer: then it may be written already.
+    pub repeated: bool,
     /// Held until the result is written: it bounds how many can be unwritten.
     pub room: OwnedSemaphorePermit,
 }
@@ -182,7 +184,8 @@ impl Queue {
     }
 
     fn put_back(&mut self, batch: Vec<Envelope>) {
-        for envelope in batch.into_iter().rev() {
+        for mut envelope in batch.into_iter().rev() {
+            envelope.repeated = true;
             self.ready.push_front(envelope);
         }
     }
@@ -228,7 +231,7 @@ impl Queue {
                 continue;
             }
             written += 1;
-            report(ctx, &envelope.app, row);
+            report(ctx, &envelope, row);
             back_in_queue |= row.state.as_deref() == Some("scheduled");
             drop(envelope.room);
         }
@@ -242,9 +245,9 @@ impl Queue {
 }
 
 /// What a written result is worth telling.
-fn report(ctx: &Context, app: &str, row: &Recorded) {
+fn report(ctx: &Context, envelope: &Envelope, row: &Recorded) {
     if let (Some(state), Some(reason)) = (&row.state, &row.reason) {
-        ctx.metrics.verdict(app, state, reason);
+        ctx.metrics.verdict(&envelope.app, state, reason);
     }
     match row.written {
         Written::Yes | Written::Locked => {}
@@ -258,6 +261,11 @@ fn report(ctx: &Context, app: &str, row: &Recorded) {
                  have rung twice"
             );
         }
+        Written::NoAttempt if envelope.repeated => tracing::debug!(
+            job.id = row.job_id,
+            job.attempt = row.attempt,
+            "the result was written before, and the answer to that was lost"
+        ),
         Written::NoAttempt => tracing::error!(
             job.id = row.job_id,
             job.attempt = row.attempt,
