@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use sqlx::types::Json;
 
 use super::{Store, StoreError, When};
 
@@ -51,7 +53,8 @@ pub struct ListedJob {
     pub max_attempts: i32,
     pub on_doubt: String,
     pub idempotency_key: Option<String>,
-    pub metadata: Value,
+    /// As the database has it: it holds numbers that no other program can.
+    pub metadata: Json<Box<RawValue>>,
     pub created_at: DateTime<Utc>,
     pub cancel_requested_at: Option<DateTime<Utc>>,
     pub call_id: Option<String>,

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use sqlx::types::Json;
 
 use super::connect::bounded;
 use super::{Store, StoreError};
@@ -30,21 +32,22 @@ pub struct JobRow {
     pub callees: Vec<String>,
     pub media_type: String,
     pub room_id: Option<String>,
-    pub ring_timeout_ms: i32,
+    pub ring_timeout_ms: i64,
     pub has_user_data: bool,
     pub has_offline_push: bool,
     pub run_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
     /// `None`: no deadline.
     pub expires_at: Option<DateTime<Utc>>,
-    pub priority: i16,
+    pub priority: i32,
     pub attempt: i32,
     pub attempts_used: i32,
-    pub max_attempts: i16,
+    pub max_attempts: i32,
     pub on_doubt: String,
     pub retry_callees: bool,
     pub idempotency_key: Option<String>,
-    pub metadata: Value,
+    /// As the database has it: it holds numbers that no other program can.
+    pub metadata: Json<Box<RawValue>>,
     pub created_at: DateTime<Utc>,
     pub inserted_by: String,
     pub cancel_requested_at: Option<DateTime<Utc>>,

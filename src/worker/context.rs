@@ -23,8 +23,8 @@ const UNRECORDED_MAX: usize = 1000;
 /// How often a claim whose answer was lost is looked for.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often, and how many times, that is tried while the worker stops: for two seconds, within what
-/// the last requests may take.
+/// How often, and how many times, that is tried while the worker stops: for two seconds, within
+/// what the last requests may take.
 const GIVE_BACK_AT_STOP_EVERY: Duration = Duration::from_millis(200);
 const GIVE_BACK_AT_STOP: u32 = 10;
 
@@ -194,8 +194,8 @@ impl Context {
                     }
                     Err(error) => ctx.health.failed(&error),
                 }
-                // A worker that stops tries to the end too, though not for longer than a request may
-                // take: what it did not send must not be in doubt because of it.
+                // A worker that stops goes on for a little: what it did not send must not be in
+                // doubt because of it.
                 if !ctx.sleep_or_stop(GIVE_BACK_EVERY).await {
                     last_tries -= 1;
                     if last_tries == 0 {

@@ -1,6 +1,7 @@
 //! Rows that the rules of an INSERT would have refused, or that no program can read: each ends by
 //! itself, with a reason, and delays no other.
 
+use crate::support::program::{callq, run};
 use crate::support::rig::Rig;
 
 /// Each with what its reason tells. They are written with the triggers off, as after a restore that
@@ -105,14 +106,74 @@ async fn a_row_that_cannot_be_a_call_fails_by_itself_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_number_that_only_the_database_can_hold_fails_its_job_alone() {
+async fn a_number_that_only_the_database_can_hold_is_refused_where_it_is_written() {
     let rig = Rig::new().await;
-    let worker = rig.worker().await;
-    let huge = format!("'{{\"New\": 1{}}}'", "0".repeat(400));
-    let id = rig.insert("jack", &[("offline_push", &huge)]).await;
-    let good = rig.insert("rose", &[]).await;
-    rig.until_state(good, "placed").await;
-    let job = rig.until_state(id, "failed").await;
-    assert_eq!(job.reason.as_deref(), Some("invalid_request"));
-    worker.stop().await.unwrap();
+    let huge = "1".to_owned() + &"0".repeat(400);
+    let id = rig
+        .insert("jack", &[("run_at", "now() + interval '1 day'")])
+        .await;
+    for column in ["offline_push", "metadata"] {
+        for json in [
+            format!("{{\"New\": {huge}}}"),
+            format!("{{\"New\": [{{\"a\": -{huge}}}]}}"),
+        ] {
+            for statement in [
+                format!(
+                    "INSERT INTO callq.jobs (robot_account, callees, {column}) VALUES ('bot', '{{jack}}', '{json}')"
+                ),
+                format!("UPDATE callq.jobs SET {column} = '{json}' WHERE id = {id}"),
+            ] {
+                let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+                    .execute(rig.db.pool())
+                    .await;
+                let said = done
+                    .unwrap_err()
+                    .as_database_error()
+                    .unwrap()
+                    .message()
+                    .to_owned();
+                assert!(
+                    said.starts_with(&format!("{column} has a number that is too large: ")),
+                    "{said}"
+                );
+            }
+        }
+        let fine = format!(
+            "UPDATE callq.jobs SET {column} = '{{\"New\": 0.1234567890123456789, \"Big\": 1e300}}' WHERE id = {id}"
+        );
+        rig.sql(&fine).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_went_around_the_rules_are_listed_shown_and_exported() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "ALTER TABLE callq.jobs DISABLE TRIGGER USER;
+         INSERT INTO callq.jobs (robot_account, callees, run_at, due_at, expires_at, ring_timeout_ms, priority, max_attempts, metadata) VALUES
+             ('r', '{NULL,jack}', '-infinity', '-infinity', 'infinity', 9223372036854775807, 70000, 70000, '{}'),
+             ('r', '{{a,b},{c,d}}', 'infinity', 'infinity', '-infinity', -1, -70000, -1, ('{\"n\": 1' || repeat('0', 400) || '}')::jsonb)",
+    )
+    .await;
+    for arguments in [
+        &["jobs", "list"][..],
+        &["jobs", "list", "--json"],
+        &["jobs", "export", "--csv"],
+        &["jobs", "export", "--json"],
+        &["jobs", "show", "1"],
+        &["jobs", "show", "2"],
+        &["jobs", "show", "2", "--json"],
+        &["status"],
+        &["apps", "list"],
+    ] {
+        let mut command = callq(arguments.iter().copied());
+        let ended = run(command.env("DATABASE_URL", rig.db.url())).await;
+        assert_eq!(ended.code(), 0, "{arguments:?}: {ended}");
+        if arguments[1..].contains(&"export") {
+            assert!(
+                ended.text().contains(&"0".repeat(400)),
+                "the number is told as it is: {ended}"
+            );
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! `callq jobs export`
 
+use std::collections::HashMap;
 use std::io::{IsTerminal as _, stdout};
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::filter::Filter;
 use crate::call::harmless;
@@ -100,18 +101,21 @@ impl Format {
         if self.json {
             return print::json_text(job);
         }
-        let job = serde_json::to_value(job)?;
-        let fields = COLUMNS.iter().map(|column| field(&job[column]));
-        Ok(fields.collect::<Vec<_>>().join(","))
+        let job = serde_json::to_string(job)?;
+        let job: HashMap<&str, &RawValue> = serde_json::from_str(&job)?;
+        let fields: Result<Vec<String>, _> =
+            COLUMNS.iter().map(|column| field(job[column])).collect();
+        Ok(fields?.join(","))
     }
 }
 
-/// A field of CSV; quoted if it must be. What a terminal would obey is escaped if one reads.
-fn field(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+/// A field of CSV; quoted if it must be. What a terminal would obey is escaped if one reads. A list
+/// or an object stays as it is: the database holds numbers that no other program can.
+fn field(json: &RawValue) -> serde_json::Result<String> {
+    let text = match json.get() {
+        "null" => return Ok(String::new()),
+        text if text.starts_with('"') => serde_json::from_str(text)?,
+        other => other.to_owned(),
     };
     let text = if stdout().is_terminal() {
         harmless(&text)
@@ -119,9 +123,11 @@ fn field(value: &Value) -> String {
         text
     };
     // An empty text is told from NULL, as PostgreSQL's COPY does.
-    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
+    Ok(
+        if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text
+        },
+    )
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::call::readable;
 use crate::cli::demo::callees;
@@ -33,6 +33,13 @@ pub(super) fn no_such_job(id: i64) -> Failure {
     Failure::NoSuchThing(format!("there is no job {id}")).hint("`callq jobs list` shows jobs")
 }
 
+/// For programs.
+#[derive(Serialize)]
+struct Shown {
+    job: JobRow,
+    attempts: Vec<AttemptRow>,
+}
+
 impl Show {
     pub(in crate::cli) async fn run(self, store: &Store) -> Result<(), Failure> {
         let Some(job) = store.job(self.id).await? else {
@@ -40,7 +47,7 @@ impl Show {
         };
         let attempts = store.attempts(self.id).await?;
         if self.json {
-            return print::json(&json!({ "job": job, "attempts": attempts }));
+            return print::json(&Shown { job, attempts });
         }
         print::line(&facts(&job).to_string())?;
         if attempts.is_empty() {
@@ -101,7 +108,7 @@ fn facts(job: &JobRow) -> Table {
     row("idempotency_key", text(&job.idempotency_key));
     row(
         "metadata",
-        Some(readable(&job.metadata.to_string())).filter(|m| m != "{}"),
+        Some(readable(job.metadata.get())).filter(|m| m != "{}"),
     );
     let unseen: Vec<&str> = [
         ("user_data", job.has_user_data),

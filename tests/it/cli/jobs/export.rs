@@ -46,7 +46,7 @@ async fn csv_has_the_columns_of_json_and_quotes_what_it_must() {
     let keys: Vec<String> = job.as_object().unwrap().keys().cloned().collect();
     assert_eq!(columns, keys);
     assert!(csv.text().contains("\"a \"\"quoted\"\",\nkey\""), "{csv}");
-    assert!(csv.text().contains(r#""{""a"":1,""b"":2}""#), "{csv}");
+    assert!(csv.text().contains(r#""{""a"": 1, ""b"": 2}""#), "{csv}");
     for ended in [json, csv] {
         assert!(!ended.text().contains(PRIVATE), "{ended}");
     }
