@@ -98,7 +98,7 @@ async fn a_wrong_command_line_ends_with_2() {
         &["jobs", "export"],
         &["jobs", "reschedule", "1"],
         &["jobs", "reschedule", "1", "--by", "1h", "--run-at", "now"],
-        &["jobs", "resolve", "1", "--verdict", "maybe"],
+        &["jobs", "resolve", "1", "--placed", "--failed"],
         &["apps", "pause", "default"],
         &["apps", "pause", "default", "--all", "--reason", "x"],
         &["apps", "resume"],

@@ -254,7 +254,7 @@ const COMMANDS: &str = "
     apps resume A
     apps pause N --reason x
     apps pause H --new --reason x
-    jobs resolve 3 --verdict placed --note H --call-id H
+    jobs resolve 3 --placed --note H --call-id H
     jobs show 3
     jobs retry 3 P
     jobs retry 3 P --json

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 
 use super::many::{Target, Verb};
 use crate::cli::Failure;
@@ -118,24 +117,21 @@ impl Reschedule {
 
 const RESOLVE: &str = after!(
     "in_doubt (unresolved jobs only with --state unresolved)",
-    "  callq jobs resolve 4711 --verdict placed --note 'jack says it rang'\n  \
-       callq jobs resolve --app clinic --reason lease_lapsed --verdict failed"
+    "  callq jobs resolve 4711 --placed --note 'jack says it rang'\n  \
+       callq jobs resolve --app clinic --reason lease_lapsed --failed"
 );
 
 /// Settle jobs in doubt by what you know.
 ///
-/// placed: the phone rang. retry: nobody was rung, ring now. failed: nobody was rung, and nobody
-/// shall be.
+/// Only who knows what became of the call should say so: after a wrong --retry a phone rings twice.
 #[derive(Debug, Args)]
 #[command(after_help = RESOLVE)]
 pub(super) struct Resolve {
     #[command(flatten)]
     target: Target,
 
-    /// What became of the call
-    #[arg(long, value_name = "VERDICT",
-        value_parser = PossibleValuesParser::new(["placed", "retry", "failed"]))]
-    verdict: String,
+    #[command(flatten)]
+    known: Known,
 
     /// How you know; kept in reason_detail
     #[arg(long, value_name = "TEXT")]
@@ -146,6 +142,34 @@ pub(super) struct Resolve {
     call_id: Option<String>,
 }
 
+/// What is known of the call.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Known {
+    /// The phone rang: the job is placed
+    #[arg(long)]
+    placed: bool,
+
+    /// Nobody was rung: ring now
+    #[arg(long)]
+    retry: bool,
+
+    /// Nobody was rung, and nobody shall be: the job has failed
+    #[arg(long)]
+    failed: bool,
+}
+
+impl Known {
+    /// The word that callq.resolve takes.
+    const fn word(&self) -> &'static str {
+        match (self.placed, self.retry) {
+            (true, _) => "placed",
+            (_, true) => "retry",
+            _ => "failed",
+        }
+    }
+}
+
 impl Resolve {
     pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
         if self.call_id.is_some() && !self.target.is_one_job() {
@@ -153,7 +177,7 @@ impl Resolve {
             return Err(Failure::Cannot(fault));
         }
         let verdict = Verdict {
-            word: self.verdict,
+            word: self.known.word().to_owned(),
             note: self.note,
             call_id: self.call_id,
         };

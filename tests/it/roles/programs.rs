@@ -100,7 +100,7 @@ async fn people_need_no_more_than_callq_enqueue() {
             &["jobs", "reschedule", "1", "--run-at", "in 1h"],
             &["jobs", "cancel", "1"],
             &["jobs", "retry", "1"],
-            &["jobs", "resolve", "3", "--verdict", "placed"],
+            &["jobs", "resolve", "3", "--placed"],
             &["apps", "list"],
             &["apps", "pause", "default", "--reason", "test"],
             &["apps", "resume", "default"],

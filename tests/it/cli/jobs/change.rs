@@ -74,7 +74,7 @@ async fn without_a_terminal_a_filter_needs_yes_and_nothing_is_changed() {
     for verb in ["cancel", "retry", "resolve", "reschedule"] {
         let mut command = vec!["jobs", verb, "--app", "clinic"];
         match verb {
-            "resolve" => command.extend(["--verdict", "failed"]),
+            "resolve" => command.extend(["--failed"]),
             "reschedule" => command.extend(["--by", "1h"]),
             _ => {}
         }
@@ -118,7 +118,7 @@ async fn a_job_that_is_not_there_ends_a_verb_with_3() {
     for verb in [
         &["cancel", "1"][..],
         &["retry", "1"],
-        &["resolve", "1", "--verdict", "placed"],
+        &["resolve", "1", "--placed"],
         &["reschedule", "1", "--by", "1h"],
     ] {
         let command = [&["jobs"], verb].concat();
@@ -204,8 +204,7 @@ async fn a_doubt_is_settled_with_a_note_and_a_call_id() {
         "jobs",
         "resolve",
         "1",
-        "--verdict",
-        "placed",
+        "--placed",
         "--note",
         "it rang",
         "--call-id",
