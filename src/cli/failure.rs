@@ -86,7 +86,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         };
         let way_out = hint::for_store(store);
         let failure = match store {
-            StoreError::Url(_) => Self::Cannot(error),
+            StoreError::Url(_) | StoreError::Pooler => Self::Cannot(error),
             refused if refused.is_about_the_data() => Self::Cannot(error),
             _ => Self::CouldNot(error),
         };

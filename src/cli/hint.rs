@@ -9,6 +9,7 @@ pub(super) fn for_store(error: &StoreError) -> Option<&'static str> {
         StoreError::Url(_) => "it is as postgres://user:password@host:5432/database",
         // Depends on the command, and is told by it.
         StoreError::Denied { .. } => return None,
+        StoreError::Pooler => POOLER,
         StoreError::Silent { .. } => "look at the network, and at the server's log",
         StoreError::Connect(_) | StoreError::Statement { .. } => match ConnectFault::of(error) {
             ConnectFault::Other => return for_refusal(error.sqlstate()?.as_ref()),
@@ -63,6 +64,11 @@ fn for_refusal(sqlstate: &str) -> Option<&'static str> {
         "25006" => "this server is read only, as a standby is: put the primary's host into the URL",
         "53100" => "the server's disk is full: make room, nothing is lost",
         "55P03" | "57014" => "somebody holds a lock for long: see pg_stat_activity, then try again",
+        // A prepared statement that is there already, or not there: the session is another's.
+        "42P05" | "26000" => POOLER,
         _ => return None,
     })
 }
+
+/// What to do about a pooler in transaction or statement mode.
+const POOLER: &str = "set pool_mode = session for this database, or connect directly";

@@ -79,6 +79,9 @@ pub enum StoreError {
     /// The schema is missing, too old or too new.
     #[error(transparent)]
     Schema(#[from] SchemaFault),
+    /// A pooler in transaction or statement mode is in front.
+    #[error("a pooler in front of the database gives sessions away between transactions")]
+    Pooler,
     /// The connection went silent in the middle of a statement, which may have been carried out.
     #[error("the database did not answer in time when asked to {verb}; the connection is given up")]
     Silent {

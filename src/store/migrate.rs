@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::connect::{SEARCH_PATH, connect_plainly, options};
 use super::roles::{self, Roles};
-use super::{Store, StoreError};
+use super::{Store, StoreError, refuse_transaction_pooler};
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
 pub const SCHEMA_VERSION: i32 = 4;
@@ -89,6 +89,7 @@ pub struct Migrated {
 /// If the database cannot be reached, the user may not create the schema, or a file that was
 /// applied before has been changed since.
 pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
+    refuse_transaction_pooler(url).await?;
     let mut connection = connect_plainly(&options(url)?).await?;
     let migrator = migrator();
     let total = migrator.iter().count();

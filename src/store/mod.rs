@@ -41,7 +41,7 @@ pub use inspect::{Encryption, Inspector, Server};
 pub use list::{JobFilter, JobWalk, ListedJob};
 pub use listen::{Heard, Listener};
 pub use migrate::{Migrated, SCHEMA_VERSION, SchemaFault, migrate};
-pub use pooler::Pooling;
+pub use pooler::{Pooling, refuse_transaction_pooler};
 pub use reach::ConnectFault;
 pub use record::{AttemptState, Recorded, WriteBack, Written};
 pub use rescue::{Lapsed, Settled, Walk};

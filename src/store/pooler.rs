@@ -14,7 +14,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::StoreError;
-use super::connect::connect_plainly;
+use super::connect::{connect_plainly, options};
 use super::inspect::{ANSWER_MAX, one};
 
 /// How a pooler hands out sessions.
@@ -40,20 +40,44 @@ const BETWEEN: Duration = Duration::from_millis(50);
 
 const VERB: &str = "tell which backend serves a connection";
 
-pub(super) async fn detect(
+/// Makes sure that no pooler gives the sessions of the database at `url` away between transactions:
+/// a worker would lose `synchronous_commit`, on which its promises rest, and a migration its lock.
+///
+/// # Errors
+/// [`StoreError::Pooler`] if one does; otherwise if the database cannot be reached.
+pub async fn refuse_transaction_pooler(url: &str) -> Result<(), StoreError> {
+    let options = options(url)?;
+    let mut first = connect_plainly(&options).await?;
+    let gives_away = gives_sessions_away(&options, &mut first).await?;
+    close(first).await;
+    if gives_away {
+        return Err(StoreError::Pooler);
+    }
+    Ok(())
+}
+
+/// Whether two connections that are open at once meet on one backend, or change theirs.
+async fn gives_sessions_away(
     options: &PgConnectOptions,
-    mut first: PgConnection,
-) -> Result<Pooling, StoreError> {
+    first: &mut PgConnection,
+) -> Result<bool, StoreError> {
     let mut second = connect_plainly(options).await?;
-    let mut seen = (backend(&mut first).await?, backend(&mut second).await?);
+    let mut seen = (backend(first).await?, backend(&mut second).await?);
     let mut shared = seen.0 == seen.1;
     for _ in 0..ROUNDS {
-        let again = (backend(&mut first).await?, backend(&mut second).await?);
+        let again = (backend(first).await?, backend(&mut second).await?);
         shared |= again != seen || again.0 == again.1;
         seen = again;
     }
     close(second).await;
-    if shared {
+    Ok(shared)
+}
+
+pub(super) async fn detect(
+    options: &PgConnectOptions,
+    mut first: PgConnection,
+) -> Result<Pooling, StoreError> {
+    if gives_sessions_away(options, &mut first).await? {
         close(first).await;
         return Ok(Pooling::Transaction);
     }

@@ -44,7 +44,10 @@ impl ConnectFault {
                 Self::of_sqlx(source)
             }
             StoreError::Silent { .. } => Self::Silent,
-            StoreError::Url(_) | StoreError::Schema(_) | StoreError::Denied { .. } => Self::Other,
+            StoreError::Url(_)
+            | StoreError::Schema(_)
+            | StoreError::Denied { .. }
+            | StoreError::Pooler => Self::Other,
         }
     }
 

@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::{WorkerConfig, WorkerError, beat, claim, listen, pauses, record, rescue, serve};
-use crate::store::Store;
+use crate::store::{Store, refuse_transaction_pooler};
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
 const CONNECTIONS: u32 = 8;
@@ -49,6 +49,7 @@ impl Worker {
     /// request timeout, or no app is left to serve.
     pub async fn start(config: WorkerConfig) -> Result<Self, WorkerError> {
         check_lease(&config)?;
+        refuse_transaction_pooler(&config.database_url).await?;
         let store = Store::connect(&config.database_url, CONNECTIONS).await?;
         store.check_schema().await?;
         let mut apps = Vec::new();

@@ -15,6 +15,7 @@ mod insert;
 mod keeping;
 mod outage;
 mod plans;
+mod poolers;
 mod probe;
 mod properties;
 mod push_rules;
