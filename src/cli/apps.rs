@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::settings::ConfigFile;
+use super::table::shown;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
@@ -17,6 +18,9 @@ const EXAMPLES: &str = "Examples:\n  \
     callq apps pause --all --reason 'fire drill'";
 
 /// Look at apps: who serves them, their pace and pauses; pause and resume them.
+///
+/// An app is one SDKAppID with its credentials, by the name that a job's column app and the
+/// configuration give it; default where neither says.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Apps {
@@ -26,11 +30,8 @@ pub(super) struct Apps {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Every app that has open jobs, or was ever served or paused
     List(List),
-    /// Keep an app's jobs, or all, from being sent until they are resumed
     Pause(Pause),
-    /// End a pause: the jobs that are due are sent, at the app's pace
     Resume(Resume),
 }
 
@@ -75,7 +76,7 @@ impl List {
             print::note("there is no app: no worker has ever run here, and no job waits");
             return Ok(());
         }
-        print::line(&table(&apps, overall.now).to_string())
+        print::line(&shown(&table(&apps, overall.now)))
     }
 }
 

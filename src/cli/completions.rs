@@ -6,6 +6,9 @@ use clap_complete::Shell;
 use super::{Failure, definition, print};
 
 /// Print a script with which a shell completes callq's commands and flags.
+///
+/// It goes to stdout; put it where your shell looks for such scripts, and start a new shell. Needs
+/// no configuration and no database.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Completions {

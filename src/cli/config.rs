@@ -16,6 +16,9 @@ const EXAMPLES: &str = "Examples:\n  \
     callq config show --json | jq '.settings[] | select(.from == \"environment\")'";
 
 /// Look at the configuration: every value that holds, and where it comes from.
+///
+/// Settings come from flags, the environment and a file: --config, or CALLQ_CONFIG, or callq.toml
+/// in the current folder. callq.example.toml has every key, with its unit and default.
 #[derive(Debug, Args)]
 pub(super) struct Config {
     #[command(subcommand)]
@@ -24,7 +27,6 @@ pub(super) struct Config {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Every value that holds and where it comes from: flag, environment, file or default
     Show(Show),
 }
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::table::shown;
 use super::{Failure, logging, print};
 use crate::call::readable;
 use crate::dev;
@@ -20,7 +21,7 @@ impl Demo {
         logging::init_for_trying("error")?;
         // It runs to its end even if nobody reads any more: it is short, and cleans up.
         let jobs = dev::demo(|line| drop(print::line(line))).await?;
-        print::line(&format!("\n{}", table(&jobs)))?;
+        print::line(&format!("\n{}", shown(&table(&jobs))))?;
         print::line(
             "placed: Tencent (here, the sandbox) accepted the call and rings. Whether somebody \
              answers, as busy-ed does not, is not read yet.",

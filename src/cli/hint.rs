@@ -71,4 +71,5 @@ fn for_refusal(sqlstate: &str) -> Option<&'static str> {
 }
 
 /// What to do about a pooler in transaction or statement mode.
-const POOLER: &str = "set pool_mode = session for this database, or connect directly";
+const POOLER: &str = "set pool_mode = session for this database, or connect directly; `callq check` \
+    tells more";

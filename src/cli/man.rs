@@ -9,6 +9,8 @@ use clap_mangen::Man as Page;
 use super::{Failure, definition, print};
 
 /// Print callq's manual page, or write one for each command into a folder.
+///
+/// Pages of the same names are replaced. Needs no configuration and no database.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Man {

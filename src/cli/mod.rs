@@ -38,6 +38,7 @@ mod sandbox;
 mod settings;
 mod signals;
 mod status;
+mod table;
 mod when;
 mod worker;
 
@@ -51,7 +52,7 @@ use crate::config::forget_libpq_variables;
 
 /// A Postgres-backed job queue for scheduled robot calls: a row rings a phone.
 #[derive(Debug, Parser)]
-#[command(name = "callq", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "callq", version, max_term_width = 100, after_help = FIRST_STEPS)]
 struct Cli {
     #[command(flatten)]
     config: ConfigFile,
@@ -60,7 +61,13 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 cannot (command \
+const FIRST_STEPS: &str = "First steps:
+  callq demo                                # five calls from INSERT to result, on this machine
+  callq dev                                 # the same to play with; rings nobody either
+  callq migrate && callq check              # for real: DATABASE_URL and CALLQ_... are set
+  callq worker --listen 127.0.0.1:9464
+
+Exit codes: 0 done, 1 could not (may work later), 2 cannot (command \
     line, configuration, or a job's state), 3 no such thing, 130 stopped by a second signal.\n\
     Settings come from flags, the environment (DATABASE_URL, CALLQ_...) and callq.toml, in this \
     order; `callq config show` tells what holds, the README and callq.example.toml what there is.";
@@ -70,33 +77,21 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not (may work later), 2 ca
     clippy::large_enum_variant,
     reason = "there is one, for as long as the process"
 )]
+// No variant has words of its own: they would take the place of its struct's whole help.
 enum Command {
-    /// Try callq on this machine: a private PostgreSQL, a sandbox in Tencent's place, a worker
     Dev(dev::Dev),
-    /// Watch five calls go from INSERT to result; rings nobody, takes seconds, needs no set-up
     Demo(demo::Demo),
-    /// Bring the schema callq of the database up to date
     Migrate(migrate::Migrate),
-    /// The database roles of producers, workers and reports
     Roles(roles::Roles),
     Check(check::Check),
-    /// Claim due jobs and place their calls, until SIGTERM or SIGINT
     Worker(worker::Worker),
-    /// Stand in for Tencent's endpoint on this machine, to develop and test against
     Sandbox(sandbox::Sandbox),
-    /// Insert jobs: one by flags, or one per line of a CSV or JSON lines file
     Enqueue(Box<enqueue::Enqueue>),
-    /// Look at jobs, the rows of callq.jobs, and change them
     Jobs(jobs::Jobs),
-    /// Look at apps: who serves them, their pace and pauses; pause and resume them
     Apps(apps::Apps),
-    /// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody
     Status(status::Status),
-    /// Look at the configuration: every value that holds, and where it comes from
     Config(config::Config),
-    /// Print a script with which a shell completes callq's commands and flags
     Completions(completions::Completions),
-    /// Print callq's manual page, or write one for each command into a folder
     Man(man::Man),
 }
 

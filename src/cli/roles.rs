@@ -22,7 +22,6 @@ pub(super) struct Roles {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the SQL that makes them and gives them their rights
     Sql(Sql),
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::apps::{everything_is_paused, pace, pause};
 use super::settings::ConfigFile;
+use super::table::shown;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
@@ -23,7 +24,7 @@ const EXAMPLES: &str = "Examples:\n  \
 /// Between two looks of `--watch`.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How the queue stands: what is due, overdue, under way, in doubt, paused, or served by nobody.
+/// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody.
 ///
 /// Finished and future jobs are not counted. A job is overdue when it has been due for 5 s. Workers
 /// tell of themselves every 5 s; one that has been silent for 20 s counts as gone, and is shown for
@@ -143,12 +144,13 @@ fn screen(seen: &Seen) -> String {
         }
     }
     if !apps.is_empty() {
-        write!(text, "\n{}", table(apps)).expect("a String takes all");
+        writeln!(text, "\n{}", shown(&table(apps))).expect("a String takes all");
     }
     if !seen.workers.is_empty() {
-        let workers = worker_table(&seen.workers, now);
-        write!(text, "\n{workers}").expect("a String takes all");
+        let workers = shown(&worker_table(&seen.workers, now));
+        writeln!(text, "\n{workers}").expect("a String takes all");
     }
+    text.truncate(text.trim_end().len());
     text
 }
 

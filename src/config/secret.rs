@@ -1,6 +1,6 @@
 //! Files that hold a secret and nothing else.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
@@ -35,11 +35,16 @@ pub(super) fn read(path: &Path) -> Result<SecretString, String> {
         };
         names(&format!("cannot be read: {way_out}"))
     };
-    let file = File::open(path).map_err(could_not)?;
-    let metadata = file.metadata().map_err(could_not)?;
+    // Before it is opened: to open a pipe waits for somebody who writes into it.
+    let metadata = fs::metadata(path).map_err(could_not)?;
     if metadata.is_dir() {
         return Err(names("is a folder: must be a file"));
     }
+    if !metadata.is_file() {
+        return Err(names("is a pipe or a device: must be a file"));
+    }
+    let file = File::open(path).map_err(could_not)?;
+    let metadata = file.metadata().map_err(could_not)?;
     if open_to_others(&metadata) {
         return Err(names(&format!(
             "others can read: must be yours alone (chmod 600 {shown})"
@@ -53,17 +58,20 @@ pub(super) fn read(path: &Path) -> Result<SecretString, String> {
     }
     match text.trim() {
         "" => Err(names("is empty: must hold the secret")),
+        words if words.contains(char::is_whitespace) => Err(names(
+            "has white space inside its text: must hold the secret alone",
+        )),
         secret => Ok(SecretString::from(secret)),
     }
 }
 
 #[cfg(unix)]
-fn open_to_others(metadata: &std::fs::Metadata) -> bool {
+fn open_to_others(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o007 != 0
 }
 
 #[cfg(not(unix))]
-fn open_to_others(_: &std::fs::Metadata) -> bool {
+fn open_to_others(_: &fs::Metadata) -> bool {
     false
 }

@@ -158,6 +158,13 @@ pub static POLL_INTERVAL_MS: Setting = Setting {
     example: "1000",
 };
 
+/// How much longer than a request a lease must be, in milliseconds: a second is kept free before
+/// the request, another is for the claim itself.
+pub const LEASE_MARGIN_MS: u64 = 2000;
+
+/// The shortest request timeout, in milliseconds.
+const SHORTEST_REQUEST_MS: u64 = 100;
+
 /// How long a claim lasts.
 pub static LEASE_MS: Setting = Setting {
     section: Section::Worker,
@@ -165,7 +172,7 @@ pub static LEASE_MS: Setting = Setting {
     environment: "CALLQ_LEASE_MS",
     flag: Some("lease-ms"),
     kind: Kind::Whole {
-        least: 2100,
+        least: SHORTEST_REQUEST_MS + LEASE_MARGIN_MS,
         most: 600_000,
         unit: Some("milliseconds"),
     },
@@ -181,7 +188,7 @@ pub static REQUEST_TIMEOUT_MS: Setting = Setting {
     environment: "CALLQ_REQUEST_TIMEOUT_MS",
     flag: Some("request-timeout-ms"),
     kind: Kind::Whole {
-        least: 100,
+        least: SHORTEST_REQUEST_MS,
         most: 60_000,
         unit: Some("milliseconds"),
     },

@@ -22,6 +22,29 @@ pub(super) fn has_password(text: &str) -> bool {
     user.contains(':') || text.contains("password=")
 }
 
+/// The parameters of a URL that say how safely it connects, and to what.
+const PARAMETERS: [&str; 6] = [
+    PASSWORD,
+    "dbname",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+];
+
+/// The parameter that somebody meant who wrote another, one letter away. The driver passes over
+/// what it does not know, and a server's name would go unverified for a mistyped sslmode.
+fn mistyped_parameter(url: &Url) -> Option<&'static str> {
+    let meant = |name: &str| {
+        let mut known = PARAMETERS.into_iter();
+        known.find(|known| strsim::osa_distance(known, name) == 1)
+    };
+    // The driver reads ssl-mode as well.
+    let is_read = |name: &str| name.contains('-');
+    let mut names = url.query_pairs().map(|(name, _)| name);
+    names.find_map(|name| (!is_read(&name)).then(|| meant(&name)).flatten())
+}
+
 /// Where the database is. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
@@ -39,6 +62,12 @@ impl DatabaseUrl {
         let allowed = Kind::DatabaseUrl.allowed();
         let fault = match Url::parse(url) {
             Ok(parsed) if matches!(parsed.scheme(), "postgres" | "postgresql") => {
+                if let Some(known) = mistyped_parameter(&parsed) {
+                    return Err(format!(
+                        "has a parameter that is almost {known}, and nothing would read it: must \
+                         be {known}"
+                    ));
+                }
                 let url = SecretString::from(url);
                 return Ok(Self {
                     url,
@@ -47,6 +76,12 @@ impl DatabaseUrl {
                 });
             }
             Ok(_) => "is a URL, but not of PostgreSQL".to_owned(),
+            Err(error) if has_password(url) => {
+                return Err(format!(
+                    "is not a URL ({error}): must be {allowed}; in a password, / ? # @ : and % are \
+                     written %2F %3F %23 %40 %3A and %25"
+                ));
+            }
             Err(error) => format!("is not a URL ({error})"),
         };
         Err(format!("{fault}: must be {allowed}"))

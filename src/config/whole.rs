@@ -45,6 +45,9 @@ impl Sources {
         if let (Some(worker), Some(apps)) = (&worker, &apps) {
             faults.take(self.fits(worker.request_timeout, apps));
         }
+        if let Some(worker) = &worker {
+            faults.take(self.outlives(worker.lease, worker.request_timeout));
+        }
         let whole = || {
             Some(Config {
                 database_url: database_url?,
@@ -64,6 +67,27 @@ impl Sources {
     pub fn https_proxy(&self) -> Result<Option<SecretString>, ConfigError> {
         let url = |text: &str| kind::proxy_url(text).map(|()| SecretString::from(text));
         Ok(self.optional(&settings::HTTPS_PROXY, url)?)
+    }
+
+    /// A lease must be longer than a request, by the same time as the shortest lease is longer than
+    /// the shortest request. The worker holds to it too.
+    fn outlives(&self, lease: Duration, request: Duration) -> Result<(), Fault> {
+        let lease_given = self.given(&settings::LEASE_MS, None);
+        let request_given = self.given(&settings::REQUEST_TIMEOUT_MS, None);
+        let (lease, request) = (lease.as_millis(), request.as_millis());
+        let margin = u128::from(settings::LEASE_MARGIN_MS);
+        match (lease_given, request_given) {
+            _ if lease >= request + margin => Ok(()),
+            (Some(given), _) => Err(given.fault(format_args!(
+                "is {lease}: must be at least {} for a request_timeout_ms of {request}",
+                request + margin
+            ))),
+            (None, Some(given)) => Err(given.fault(format_args!(
+                "is {request}: must be at most {} for a lease_ms of {lease}",
+                lease - margin
+            ))),
+            (None, None) => Ok(()),
+        }
     }
 
     /// Tencent itself takes longer than a sandbox may be given.

@@ -140,11 +140,18 @@ impl StoreError {
     }
 }
 
+/// What the driver says, without the layers around it, which say nothing.
+fn innermost(error: &sqlx::Error) -> String {
+    let said = error.to_string();
+    let layer = "error with configuration: ";
+    said.trim_start_matches(layer).to_owned()
+}
+
 /// How every connection is made.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options: PgConnectOptions = url
         .parse()
-        .map_err(|e: sqlx::Error| StoreError::Url(e.to_string()))?;
+        .map_err(|error: sqlx::Error| StoreError::Url(innermost(&error)))?;
     Ok(options
         .application_name("callq")
         // A pooler of the PgBouncer kind refuses to start a session with it; since PostgreSQL 12

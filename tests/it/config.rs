@@ -47,6 +47,7 @@ impl Folder {
         folder.write("empty", " \n", 0o600);
         folder.write("long", "x".repeat(70_000), 0o600);
         folder.write("binary", b"\xFF\xFE\x00", 0o600);
+        folder.write("two-words", format!("{key} x"), 0o600);
         folder.write("sig", USER_SIG, 0o600);
         folder.write("url", "postgres://me:hunter2@127.0.0.1:1/db\n", 0o600);
         folder.write("no-url", "correct-horse", 0o600);

@@ -11,7 +11,7 @@ use crate::support::bouncer::Bouncer;
 use crate::support::program::{Program, callq, run};
 use crate::support::rig::SURELY;
 
-const FIX: &str = "hint: set pool_mode = session for this database, or connect directly\n";
+const FIX: &str = "hint: set pool_mode = session for this database, or connect directly; `callq check` tells more\n";
 
 async fn server() -> PostgresServer {
     tokio::task::spawn_blocking(|| PostgresServer::start(StartOptions::throwaway()))

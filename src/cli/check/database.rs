@@ -145,6 +145,11 @@ fn schema(checked: Result<(), StoreError>) -> Finding {
         Err(StoreError::Schema(fault)) => {
             Finding::could_not(CHECK, fault.to_string(), fault.way_out())
         }
+        Err(error @ StoreError::Denied { .. }) => Finding::could_not(
+            CHECK,
+            readable(&error.to_string()),
+            "grant it callq_worker; `callq roles sql` tells how",
+        ),
         Err(error) => failed(CHECK, &error),
     }
 }

@@ -27,12 +27,12 @@ pub(super) struct CsvLines {
 }
 
 impl Lines {
-    /// Begins to read.
+    /// Begins to read; `defaults` are what a line has that does not say it.
     ///
     /// # Errors
     /// If the input cannot be read, or of kind `InvalidData` with what is wrong with its first
     /// line.
-    pub(super) fn of(records: Records, form: Form) -> io::Result<Self> {
+    pub(super) fn of(records: Records, form: Form, defaults: &JobLine) -> io::Result<Self> {
         Ok(match form {
             Form::Jsonl => Self::Jsonl(records),
             Form::Csv => {
@@ -44,6 +44,7 @@ impl Lines {
                     return Err(fault("it is empty: its first line must name the columns"));
                 }
                 let columns = header(&record).map_err(fault)?;
+                required(&columns, defaults).map_err(fault)?;
                 Self::Csv(Box::new(CsvLines {
                     reader,
                     columns,
@@ -103,6 +104,9 @@ fn header(record: &ByteRecord) -> Result<Vec<&'static str>, String> {
     let mut columns = Vec::with_capacity(record.len());
     for name in record {
         let name = str::from_utf8(name).map_err(|_| "line 1: it is not UTF-8".to_owned())?;
+        if name.starts_with('{') {
+            return Err("line 1: it is JSON: give the file with --jsonl".to_owned());
+        }
         if record.len() == 1 && name.contains([';', '\t']) {
             return Err("line 1: the columns must be separated by commas".to_owned());
         }
@@ -113,6 +117,27 @@ fn header(record: &ByteRecord) -> Result<Vec<&'static str>, String> {
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// Told once, not of every line.
+fn required(columns: &[&str], defaults: &JobLine) -> Result<(), String> {
+    let needed = [
+        (
+            "robot_account",
+            "robot-account",
+            defaults.robot_account.is_some(),
+        ),
+        ("callees", "callee", defaults.callees.is_some()),
+    ];
+    match needed
+        .iter()
+        .find(|(column, _, by_flag)| !by_flag && !columns.contains(column))
+    {
+        Some((column, flag, _)) => Err(format!(
+            "line 1: it names no column {column}: add it, or give one for all lines with --{flag}"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn from_csv(
@@ -127,7 +152,9 @@ fn from_csv(
     if record.len() != columns.len() {
         let (has, named) = (record.len(), columns.len());
         return Err(format!(
-            "it has {has} values and line 1 names {named} columns; is a quote or a comma missing?"
+            "it has {has} value{s} and line 1 names {named} columns; is a quote or a comma \
+             missing?",
+            s = if has == 1 { "" } else { "s" },
         ));
     }
     let mut job = defaults.clone();

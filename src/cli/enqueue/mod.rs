@@ -21,7 +21,7 @@ use self::input::{Form, Records};
 use self::lines::{Each, Lines};
 use self::report::Report;
 use super::settings::ConfigFile;
-use super::{Failure, signals};
+use super::{Failure, print, signals};
 use crate::call::readable;
 use crate::store::{Import, JobLine};
 
@@ -69,10 +69,6 @@ pub(super) struct Enqueue {
 }
 
 const EXAMPLES: &str = "\
-All jobs are inserted at once or none is: a bad line is reported with its number and the reason, and
-then nothing is inserted, unless --skip-bad is given. The flags of columns are also what lines have
-that leave a column out.
-
 Examples:
   callq enqueue --robot-account bot --callee jack --run-at 'in 10m'
   callq enqueue --csv visits.csv --robot-account bot --ttl 15m --dry-run
@@ -105,14 +101,14 @@ struct Opened {
 }
 
 impl Source {
-    fn open(self) -> Result<Opened, Failure> {
+    fn open(self, defaults: &JobLine) -> Result<Opened, Failure> {
         let Self {
             form,
             name,
             input,
             bytes,
         } = self;
-        let lines = Lines::of(Records::new(input, form), form);
+        let lines = Lines::of(Records::new(input, form), form, defaults);
         let lines = lines.map_err(|error| unreadable(&name, error))?;
         Ok(Opened { lines, name, bytes })
     }
@@ -127,7 +123,7 @@ impl Enqueue {
             Each::Together
         };
         // What is wrong with the file is told without a database.
-        let file = self.source()?.map(Source::open).transpose()?;
+        let file = self.source()?.map(|file| file.open(&flags)).transpose()?;
         let bytes = file.as_ref().and_then(|file| file.bytes);
         let mut report = Report::new(self.json, self.dry_run, file.is_some(), bytes);
         let url = config.database_url()?;
@@ -145,7 +141,16 @@ impl Enqueue {
             import.roll_back().await?;
         }
         if keep {
-            report.done(&totals)
+            let told = report.done(&totals);
+            told.inspect_err(|_| {
+                // Who took the failure for one of the import would insert it all again.
+                if !self.dry_run {
+                    let n = totals.inserted;
+                    print::note(&format!(
+                        "the import is done ({n} inserted); only its report is not"
+                    ));
+                }
+            })
         } else {
             report.refused(&totals)
         }

@@ -54,9 +54,10 @@ const RETRY: &str = after!(
        callq jobs retry --state expired --reason expired_no_worker --since '1h ago' --ttl 30m"
 );
 
-/// Make jobs that rang nobody due now: failed, expired, cancelled, or waiting for their next try.
+/// Make jobs that rang nobody due now.
 ///
-/// A job that may have rung is refused. One whose run_at is still to come waits for it.
+/// Those are jobs that failed, expired, were cancelled, or wait for their next try. A job that may
+/// have rung is refused. One whose run_at is still to come waits for it.
 #[derive(Debug, Args)]
 #[command(after_help = RETRY)]
 pub(super) struct Retry {
@@ -82,7 +83,9 @@ const RESCHEDULE: &str = after!(
        callq jobs reschedule --app clinic --until 'in 1h' --by 30m"
 );
 
-/// Move scheduled jobs to another time; their deadline moves along.
+/// Move scheduled jobs to another time.
+///
+/// Their deadline moves along.
 #[derive(Debug, Args)]
 #[command(after_help = RESCHEDULE)]
 pub(super) struct Reschedule {

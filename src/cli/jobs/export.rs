@@ -51,11 +51,11 @@ const COLUMNS: [&str; 29] = [
     "finished_at",
 ];
 
-/// All jobs by a filter, newest first, as CSV or JSON lines.
+/// All jobs by a filter, as CSV or JSON lines.
 ///
-/// Read page by page: needs little memory, and each job is as it was when its page was read. Jobs
-/// inserted meanwhile are left out. Times are UTC; lists and objects in CSV are JSON. user_data and
-/// offline_push are never shown.
+/// Newest first. Read page by page: needs little memory, and each job is as it was when its page
+/// was read. Jobs inserted meanwhile are left out. Times are UTC; in CSV, lists and objects are
+/// JSON. user_data and offline_push are never shown.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Export {

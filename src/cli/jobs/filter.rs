@@ -6,6 +6,12 @@ use clap::builder::PossibleValuesParser;
 use crate::cli::when::when;
 use crate::store::{JobFilter, When};
 
+/// A job's id.
+pub(super) fn id(text: &str) -> Result<i64, String> {
+    let id = text.parse().ok().filter(|id| *id >= 0);
+    id.ok_or_else(|| "must be a job's id, as `callq jobs list` shows it".to_owned())
+}
+
 /// Every state, in the order of a job's life.
 const STATES: [&str; 9] = [
     "scheduled",

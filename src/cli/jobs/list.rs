@@ -3,8 +3,9 @@
 use clap::{Args, value_parser};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::filter::Filter;
+use super::filter::{Filter, id};
 use crate::call::readable;
+use crate::cli::table::shown;
 use crate::cli::when::time;
 use crate::cli::{Failure, print};
 use crate::store::{ListedJob, Store};
@@ -32,7 +33,7 @@ pub(super) struct List {
     limit: u32,
 
     /// Go on after the job with this id, the last one of the page before
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     after: Option<i64>,
 
     /// One JSON object per line, for programs
@@ -67,7 +68,7 @@ impl List {
             print::note("no job matches");
             return Ok(());
         }
-        print::line(&table(&jobs).to_string())?;
+        print::line(&shown(&table(&jobs)))?;
         if let Some(last) = jobs.last().filter(|_| is_cut) {
             print::note(&format!("there are more: add --after {}", last.id));
         }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
 use clap::Args;
 use serde_json::json;
 
-use super::filter::{self, Filter};
+use super::filter::{self, Filter, id};
 use crate::call::readable;
 use crate::cli::when::time;
 use crate::cli::{Failure, print};
@@ -26,7 +26,7 @@ const REFUSALS_TOLD: usize = 20;
 #[derive(Debug, Args)]
 pub(super) struct Target {
     /// The job's id, or several
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<i64>,
 
     #[command(flatten)]
@@ -112,7 +112,10 @@ impl Target {
                 Err(error) => {
                     account.sum_up()?;
                     let left = ids.len() - done;
-                    let left = format!("job {id} and those after it, {left} in all, were not done");
+                    let left = match left {
+                        1 => format!("job {id} was not done"),
+                        _ => format!("job {id} and those after it, {left} in all, were not done"),
+                    };
                     return Err(Failure::from(anyhow::Error::from(error).context(left)));
                 }
             }

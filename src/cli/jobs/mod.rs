@@ -14,8 +14,17 @@ use super::Failure;
 use super::settings::ConfigFile;
 use crate::store::Store;
 
+const EXAMPLES: &str = "Examples:\n  \
+    callq jobs list --state in_doubt\n  \
+    callq jobs show 4711\n  \
+    callq jobs cancel --metadata visit=4711";
+
 /// Look at jobs, the rows of callq.jobs, and change them.
+///
+/// list, show, watch and export read. cancel, retry, reschedule and resolve change jobs, given by
+/// their ids or by a filter, which is counted and asked about first.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Jobs {
     #[command(subcommand)]
     command: Command,
@@ -23,21 +32,13 @@ pub(super) struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Jobs by a filter, newest first
     List(list::List),
-    /// Everything about one job: every attempt, what holds it, the next step
     Show(show::Show),
-    /// Print each change of a job until it ends
     Watch(watch::Watch),
-    /// Keep jobs from ringing
     Cancel(change::Cancel),
-    /// Make jobs that rang nobody due now
     Retry(change::Retry),
-    /// Move scheduled jobs to another time
     Reschedule(change::Reschedule),
-    /// Settle jobs in doubt by what you know
     Resolve(change::Resolve),
-    /// All jobs by a filter, as CSV or JSON lines
     Export(export::Export),
 }
 

@@ -4,8 +4,10 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::filter::id;
 use crate::call::readable;
 use crate::cli::demo::callees;
+use crate::cli::table::shown;
 use crate::cli::when::time;
 use crate::cli::{Failure, print};
 use crate::store::{AttemptRow, JobRow, Store};
@@ -21,6 +23,7 @@ const EXAMPLES: &str = "Examples:\n  \
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Show {
     /// The job's id
+    #[arg(value_parser = id)]
     id: i64,
 
     /// One JSON object, for programs
@@ -53,7 +56,7 @@ impl Show {
         if attempts.is_empty() {
             print::line("No attempt yet.")?;
         } else {
-            print::line(&history(&attempts).to_string())?;
+            print::line(&shown(&history(&attempts)))?;
         }
         next(&job).iter().try_for_each(|line| print::line(line))
     }

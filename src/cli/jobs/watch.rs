@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 
+use super::filter::id;
 use super::show::no_such_job;
 use crate::call::readable;
 use crate::cli::when::time;
@@ -26,6 +27,7 @@ const POLL: Duration = Duration::from_millis(250);
 #[command(after_help = EXAMPLES)]
 pub(super) struct Watch {
     /// The job's id
+    #[arg(value_parser = id)]
     id: i64,
 
     /// One JSON object per change, for programs

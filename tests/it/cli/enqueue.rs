@@ -1,5 +1,7 @@
 //! `callq enqueue`
 
+mod whole_file;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -609,63 +611,6 @@ async fn a_key_that_is_there_already_is_no_fault() {
     assert_eq!(rig.column("callees").await, "{ann} | {cid} | {dora}");
     let both = [&one[..], &["--csv", "-"]].concat();
     rig.enqueue(&both).await.with_code(2);
-}
-
-#[tokio::test]
-async fn a_file_that_makes_no_sense_is_refused_as_a_whole() {
-    let rig = Rig::new().await;
-    let long = [
-        &b"robot_account,callees\nbot,ann\nbot,\""[..],
-        &vec![b'x'; 1 << 20],
-    ]
-    .concat();
-    let cases: &[(&[u8], &str)] = &[
-        (b"", "it is empty: its first line must name the columns"),
-        (
-            b"robot_account,callee\nbot,ann\n",
-            "line 1: there is no column \"callee\"; did you mean callees?",
-        ),
-        (
-            b"robot_account,callees,state\n",
-            "line 1: there is no column \"state\"; the columns are robot_account, ",
-        ),
-        (
-            b"callees,callees\n",
-            "line 1: it names the column callees twice",
-        ),
-        (
-            b"robot_account;callees\nbot;ann\n",
-            "line 1: the columns must be separated by commas",
-        ),
-        (b"call\xffees\n", "line 1: it is not UTF-8"),
-        (b"\xff\xfec\0a\0", "it is UTF-16: save it as UTF-8"),
-        (
-            &long,
-            "line 3: what begins here is longer than 1048576 bytes; is a quote or a line break missing?",
-        ),
-    ];
-    for (content, said) in cases {
-        let ended = rig.csv(content, &[]).await.with_code(2);
-        let path = rig.folder.path().join("jobs.csv");
-        let says = format!("callq: {}: {said}", path.display());
-        assert!(ended.stderr.starts_with(&says), "{said}: {ended}");
-        assert!(
-            ended.stderr.ends_with("; nothing was inserted\n"),
-            "{ended}"
-        );
-    }
-    let ended = rig.enqueue(&["--csv", "/nonexistent"]).await.with_code(2);
-    assert!(
-        ended
-            .stderr
-            .starts_with("callq: cannot open /nonexistent: No such file"),
-        "{ended}"
-    );
-    assert_eq!(rig.jobs().await, "0");
-
-    let nothing = "inserted 0 jobs, 0 already there, 0 bad lines left out\n";
-    assert_eq!(rig.csv("callees\n", &[]).await.with_code(0).text(), nothing);
-    assert_eq!(rig.jsonl("", &[]).await.with_code(0).text(), nothing);
 }
 
 #[tokio::test]

@@ -197,6 +197,10 @@ async fn a_value_out_of_range_is_told_in_the_same_words_whatever_its_source() {
         added("[worker]\nlease_ms = -1\n", "callq.toml:8:12: worker.lease_ms is -1: must be a whole number of milliseconds from 2100 to 600000"),
         given(r#"CALLQ_LEASE_MS is "30s": must be a whole number of milliseconds from 2100 to 600000"#).env("CALLQ_LEASE_MS", "30s"),
         given("--request-timeout-ms is 60001: must be a whole number of milliseconds from 100 to 60000").flags(&["--request-timeout-ms", "60001"]),
+        added("[worker]\nlease_ms = 5000\n",
+            "callq.toml:8:12: worker.lease_ms is 5000: must be at least 10000 for a request_timeout_ms of 8000"),
+        added("[worker]\nrequest_timeout_ms = 29000\n",
+            "callq.toml:8:22: worker.request_timeout_ms is 29000: must be at most 28000 for a lease_ms of 30000"),
         added("[worker]\nrequest_timeout_ms = 3000\n",
             "callq.toml:8:22: worker.request_timeout_ms is 3000: must be at least 3500 for the host of the app clinic"),
         added("[worker]\nlisten = \"localhost\"\n",
@@ -253,6 +257,10 @@ async fn a_database_that_cannot_be_is_told_and_not_repeated() {
             "callq.toml:1:16: database_url is not a URL (relative URL without a base): must be like postgres://user@host/database"),
         given(
             "DATABASE_URL is not a URL (relative URL without a base): must be like postgres://user@host/database").env("DATABASE_URL", "correct-horse"),
+        given("DATABASE_URL is not a URL (invalid port number): must be like postgres://user@host/database; in a password, / ? # @ : \
+             and % are written %2F %3F %23 %40 %3A and %25").env("DATABASE_URL", "postgres://me:hunter/2@db/x"),
+        given("DATABASE_URL has a parameter that is almost sslmode, and nothing would read it: must be sslmode")
+            .env("DATABASE_URL", "postgres://me@db/x?sslmod=verify-full"),
         given("DATABASE_URL and DATABASE_URL_FILE are both set: must be one of them")
             .env("DATABASE_URL", "postgres://me@db/x")
             .env("DATABASE_URL_FILE", "url"),
@@ -326,6 +334,11 @@ async fn a_secret_file_that_is_unfit_is_told() {
             "callq.toml:5:19: apps.clinic.secret_key_file names long, which is longer than 64 KiB: must hold the secret alone"),
         changed("\"key\"", "\"binary\"", "callq.toml:5:19: apps.clinic.secret_key_file names binary, which cannot be read: must be text, in UTF-8"),
         changed("\"key\"", "\"folder\"", "callq.toml:5:19: apps.clinic.secret_key_file names folder, which is a folder: must be a file"),
+        changed("\"key\"", "\"/dev/null\"",
+            "callq.toml:5:19: apps.clinic.secret_key_file names /dev/null, which is a pipe or a device: must be a file"),
+        changed("\"key\"", "\"two-words\"",
+            "callq.toml:5:19: apps.clinic.secret_key_file names two-words, which has white space inside its text: must hold the \
+             secret alone"),
         changed("\"key\"", "\"key/key\"",
             "callq.toml:5:19: apps.clinic.secret_key_file names key/key, which cannot be read: Not a directory (os error 20)"),
         changed("secret_key_file = \"key\"", "user_sig_file = \"sig\"",

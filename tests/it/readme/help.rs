@@ -26,6 +26,24 @@ pub(crate) fn commands() -> Vec<Vec<String>> {
     found
 }
 
+#[test]
+fn no_command_loses_the_long_help_of_its_struct() {
+    for words in commands().iter().filter(|words| !words.is_empty()) {
+        let mut command = callq::cli::definition();
+        for word in words {
+            command = command
+                .find_subcommand(word)
+                .expect("it was listed")
+                .clone();
+        }
+        assert!(
+            command.get_long_about().is_some(),
+            "callq {}",
+            words.join(" ")
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_page_of_commands_holds_every_help_text() {
     let mut page = HEAD.to_owned();

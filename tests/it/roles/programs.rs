@@ -151,6 +151,19 @@ async fn a_command_that_lacks_a_right_says_which_role_has_it() {
 }
 
 #[tokio::test]
+async fn a_check_without_any_role_says_which_one_is_missing() {
+    with_logins(|_, _, nobody| async move {
+        let ended = as_login(&nobody, &["check"]).await;
+        let schema = ended.text();
+        let schema = schema.lines().find(|line| line.starts_with("fail  schema"));
+        let schema = schema.unwrap_or_else(|| panic!("{ended}"));
+        let way_out = "; grant it callq_worker; `callq roles sql` tells how";
+        assert!(schema.ends_with(way_out), "{ended}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_worker_without_its_role_ends_and_says_so() {
     let rig = Rig::new().await;
     for role in [None, Some("callq_enqueue")] {

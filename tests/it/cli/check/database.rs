@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::super::sql;
 use super::{Checked, check};
 use crate::support::bouncer::Bouncer;
+use crate::support::program::{callq, run as program};
 use crate::support::{Database, migrate};
 
 /// Nobody is there; what the app's lines say does not matter here.
@@ -193,6 +194,18 @@ async fn a_pooler_is_told_with_its_mode() {
         checked.fails("pooler", "between transactions", "pooler", 2);
         assert_eq!(checked.level("schema"), "skip", "{}", checked.ended);
     }
+    let bouncer = Bouncer::start(&server, "transaction").await.unwrap();
+    // The first one leaves a prepared statement behind that the next one meets.
+    let mut said = String::new();
+    for _ in 0..3 {
+        let url = bouncer.url("postgres");
+        let ended = program(callq(["status"]).env("DATABASE_URL", url)).await;
+        said.push_str(&ended.stderr);
+    }
+    assert!(
+        said.contains("hint: a pooler gives sessions away"),
+        "{said}"
+    );
     let direct = checked(&server.url("postgres")).await;
     assert!(
         direct.line("pooler")["says"]

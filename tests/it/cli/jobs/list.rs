@@ -101,6 +101,7 @@ async fn a_mistyped_filter_is_refused_with_what_is_allowed() {
         (["--state", "canceled"], "cancelled"),
         (["--since", "yesterday"], "2h ago"),
         (["--metadata", "visit"], "KEY=VALUE"),
+        (["--after", "4711x"], "must be a job's id"),
     ];
     for (filter, says) in cases {
         let arguments = [&["jobs", "list"][..], &filter].concat();
@@ -144,6 +145,24 @@ async fn a_page_reads_a_range_of_the_primary_key_and_only_what_it_shows_if_stati
             );
         }
     }
+}
+
+#[tokio::test]
+async fn on_a_terminal_that_is_too_narrow_for_the_table_every_value_has_its_line() {
+    let database = ten_jobs().await;
+    let terminal = Terminal {
+        columns: 40,
+        typed: "",
+    };
+    let (code, shown) = terminal.run(&database, &["jobs", "list"]).await;
+    assert_eq!(code, 0, "{shown}");
+    let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    assert!(lines.contains(&"callees   c7, all"), "{shown}");
+    assert_eq!(
+        lines.iter().filter(|line| line.is_empty()).count(),
+        9,
+        "{shown}"
+    );
 }
 
 #[tokio::test]
