@@ -7,6 +7,7 @@ pub(super) fn for_store(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Schema(fault) => fault.way_out(),
         StoreError::Url(_) => "it is as postgres://user:password@host:5432/database",
+        StoreError::OtherDatabase => "restart what runs on the other one",
         // Depends on the command, and is told by it.
         StoreError::Denied { .. } => return None,
         StoreError::Pooler => POOLER,
@@ -71,5 +72,5 @@ fn for_refusal(sqlstate: &str) -> Option<&'static str> {
 }
 
 /// What to do about a pooler in transaction or statement mode.
-const POOLER: &str = "set pool_mode = session for this database, or connect directly; `callq check` \
-    tells more";
+const POOLER: &str = "set pool_mode = session for this database, or connect directly; `callq \
+    check` tells more";

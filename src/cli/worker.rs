@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{ConfigFile, WorkerFlags};
 use super::{Failure, logging, signals};
-use crate::config::{AppConfig, Config, WorkerSettings};
+use crate::config::{AppConfig, Config, CredentialFile, DatabaseUrlFile, WorkerSettings};
 use crate::store::{PauseState, Store};
-use crate::tencent::{ClientError, Settings, TencentClient};
+use crate::tencent::{ClientError, Settings, TencentClient, UserSigs};
 use crate::web::{self, Probes};
-use crate::worker::{self, Health, Metrics, WorkerApp, WorkerConfig, WorkerError};
+use crate::worker::{self, Health, Metrics, ReadAgain, WorkerApp, WorkerConfig, WorkerError};
 
 const EXAMPLES: &str = "Examples:\n  \
     callq worker --listen 127.0.0.1:9464\n  \
@@ -51,10 +51,12 @@ impl Worker {
             ..
         } = config.worker;
         let database_url = config.database_url.expose().to_owned();
+        let database_url_again = config.database_url_file.clone().map(database_url_again);
         let apps = worker_apps(config)?;
         let stop = signals::stop_on_signal()?;
         let started = worker::Worker::start(WorkerConfig {
             database_url,
+            database_url_again,
             apps,
             concurrency,
             poll_interval,
@@ -100,11 +102,24 @@ fn worker_apps(config: Config) -> Result<Vec<WorkerApp>, Failure> {
         Ok(WorkerApp {
             name: app.name,
             client,
+            user_sigs_again: app.credential_file.map(user_sigs_again),
             calls_per_second: app.calls_per_second,
         })
     };
     let apps: Result<_, ClientError> = config.apps.into_iter().map(worker_app).collect();
     apps.map_err(|error| Failure::Cannot(error.into()))
+}
+
+/// Read again while the worker runs, so that a new secret needs no restart.
+fn database_url_again(file: DatabaseUrlFile) -> ReadAgain<String> {
+    Arc::new(move || {
+        let url = file.database_url().map_err(|error| error.to_string())?;
+        Ok(url.expose().to_owned())
+    })
+}
+
+fn user_sigs_again(file: CredentialFile) -> ReadAgain<UserSigs> {
+    Arc::new(move || file.user_sigs().map_err(|error| error.to_string()))
 }
 
 async fn listen(

@@ -1,14 +1,13 @@
 //! The apps that a worker serves.
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::fault::{ConfigError, Fault, Faults};
 use super::given::{Given, app_name};
 use super::kind::{self, CALLS_PER_SECOND_MAX};
 use super::near::meant;
+use super::secret_file::{CredentialFile, credential};
 use super::settings::{self, DEFAULT_APP, Setting};
-use super::sources::{Sources, secret_of};
-use crate::tencent::{Credential, Host, HostKind, UserSigs};
+use super::sources::Sources;
+use crate::tencent::{Host, HostKind, UserSigs};
 
 /// One app's settings. `Debug` shows no secret.
 #[derive(Debug)]
@@ -21,23 +20,8 @@ pub struct AppConfig {
     pub host: Host,
     /// Its pace; `None` leaves what the database has.
     pub calls_per_second: Option<f64>,
-    credential: Given,
-}
-
-impl AppConfig {
-    /// Its credentials as they are now: a file is read again, so that a new key needs no restart.
-    ///
-    /// # Errors
-    /// If the file can no longer be read, or holds the credential of another app or account.
-    pub fn user_sigs_now(&self) -> Result<UserSigs, ConfigError> {
-        let (id, account) = (self.user_sigs.sdk_app_id(), self.user_sigs.identifier());
-        let credential = credential(&self.credential)?;
-        let made = UserSigs::new(id, account, credential);
-        Ok(made.map_err(|error| {
-            self.credential
-                .secret_fault(without_field(&error.to_string()))
-        })?)
-    }
+    /// The file that its credential stands in, if it is one that can be read again.
+    pub credential_file: Option<CredentialFile>,
 }
 
 impl Sources {
@@ -99,17 +83,20 @@ impl Sources {
             let (id, account, signer, secret) = (id?, account?, signer?, secret?);
             let made = UserSigs::new(id, account.text(), secret);
             let user_sigs = made.map_err(|error| self.sign_fault(name, signer, &error.to_string()));
-            Some(user_sigs.map(|user_sigs| (user_sigs, signer.clone())))
+            Some(user_sigs.map(|user_sigs| {
+                let file = CredentialFile::of(signer, &user_sigs);
+                (user_sigs, file)
+            }))
         };
         let made = whole().and_then(|made| faults.take(made));
         let app = || {
-            let (user_sigs, credential) = made?;
+            let (user_sigs, credential_file) = made?;
             Some(AppConfig {
                 name: name.to_owned(),
                 user_sigs,
                 host: host?,
                 calls_per_second: pace?,
-                credential,
+                credential_file,
             })
         };
         faults.or(app())
@@ -220,19 +207,7 @@ impl Sources {
     }
 }
 
-/// What the app signs with: the secret that was given, or that of the file that was named.
-fn credential(given: &Given) -> Result<Credential, Fault> {
-    let secret: SecretString = secret_of(given)?;
-    debug_assert!(!secret.expose_secret().is_empty(), "empty is not given");
-    let is_key = given.setting.key.starts_with(settings::SECRET_KEY.key);
-    Ok(if is_key {
-        Credential::SecretKey(secret)
-    } else {
-        Credential::Fixed(secret)
-    })
-}
-
 /// `is 0: must be ...` of `sdk_app_id is 0: must be ...`.
-fn without_field(fault: &str) -> &str {
+pub(super) fn without_field(fault: &str) -> &str {
     fault.split_once(' ').map_or(fault, |(_, rest)| rest)
 }

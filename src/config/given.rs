@@ -7,7 +7,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fault::Fault;
-use super::kind::Kind;
+use super::kind::{Kind, looks_like_a_secret};
 use super::settings::{Section, Setting};
 use crate::call::readable;
 
@@ -134,8 +134,15 @@ pub(super) fn name(setting: &Setting, app: Option<&str>) -> String {
     }
 }
 
-/// An app's name as TOML would have it: in quotes if it is more than a word.
+/// Shorter names that look like a secret may be names, such as a uuid.
+const SECRET_BYTES_MIN: usize = 64;
+
+/// An app's name as TOML would have it: in quotes if it is more than a word. A secret that stands
+/// where a name should is not repeated.
 pub(super) fn app_name(app: &str) -> String {
+    if app.len() >= SECRET_BYTES_MIN && looks_like_a_secret(app) {
+        return "(a secret?)".to_owned();
+    }
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !app.is_empty() && app.chars().all(bare) {
         app.to_owned()

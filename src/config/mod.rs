@@ -5,7 +5,8 @@
 //! - `environment`, `file`, `parse`: what was given, each value with its origin (`given`); `near`
 //!   finds the name that was meant, `fault` says what is wrong, all at once.
 //! - `sources`: flag before environment before file before default.
-//! - `url`, `worker`, `app`, `secret`: what it means; `whole` is all that a worker needs.
+//! - `url`, `worker`, `app`, `secret`: what it means; `whole` is all that a worker needs, and
+//!   `secret_file` what it reads again while it runs.
 //! - `show`: every value that holds, and where it comes from.
 //!
 //! `callq dev` and `callq demo` read no file, and of the environment `CALLQ_LOG`, `CALLQ_PG_BIN`
@@ -21,6 +22,7 @@ mod libpq;
 mod near;
 mod parse;
 mod secret;
+mod secret_file;
 pub mod settings;
 mod show;
 mod sources;
@@ -34,6 +36,7 @@ pub use fault::{ConfigError, Fault};
 pub use given::{Origin, Place};
 pub use kind::Kind;
 pub use libpq::forget_libpq_variables;
+pub use secret_file::{CredentialFile, DatabaseUrlFile};
 pub use show::{Effective, Shown};
 pub use sources::Sources;
 pub use url::DatabaseUrl;

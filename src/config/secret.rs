@@ -12,6 +12,11 @@ use crate::call::readable;
 /// A file longer than this holds no secret of ours.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Whether there is a file that can be read more than once, which a pipe cannot.
+pub(super) fn is_plain_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
 /// What the file at `path` holds, without the white space around it.
 ///
 /// # Errors

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::environment::{self, Environment};
 use super::fault::{ConfigError, Fault, Faults};
 use super::file::{self, ConfigFile};
 use super::given::{Given, Origin, Place};
 use super::kind::{self, Kind};
+use super::parse::parse;
 use super::secret;
+use super::secret_file::{self, DatabaseUrlFile};
 use super::settings::{self, Absent, DEFAULT_APP, Section, Setting};
 use super::url::DatabaseUrl;
 
@@ -48,6 +50,19 @@ impl Sources {
         }
     }
 
+    /// What a file at `path` says if it holds `content`. Neither it nor the environment is read.
+    #[must_use]
+    pub fn of_file(path: &Path, content: &[u8]) -> Self {
+        let mut faults = Faults::default();
+        let file = parse(path, content, &mut faults);
+        Self {
+            flags: Vec::new(),
+            environment: Vec::new(),
+            file: Some(file),
+            shape: faults.none(),
+        }
+    }
+
     /// Whether the file can be read, has known keys of the right types alone and no secret, and
     /// the environment has no name that is almost one of ours.
     ///
@@ -77,10 +92,13 @@ impl Sources {
             );
             return Err(Fault::new(settings::DATABASE_URL.environment, what).into());
         };
-        let url = secret_of(given)?;
-        let origin = given.origin.clone();
-        let read = DatabaseUrl::new(url.expose_secret(), origin);
-        Ok(read.map_err(|what| given.secret_fault(what))?)
+        Ok(secret_file::database_url(given)?)
+    }
+
+    /// The file that the database's URL stands in, if it is one that can be read again.
+    pub(super) fn database_url_file(&self) -> Option<DatabaseUrlFile> {
+        let given = self.one_of(&settings::DATABASE, None).ok()??;
+        DatabaseUrlFile::of(given)
     }
 
     /// What is logged, as a filter of `tracing`.

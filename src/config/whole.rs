@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::app::AppConfig;
 use super::fault::{ConfigError, Fault, Faults};
 use super::given::app_name;
+use super::secret_file::DatabaseUrlFile;
 use super::sources::Sources;
 use super::url::DatabaseUrl;
 use super::worker::WorkerSettings;
@@ -18,6 +19,8 @@ use crate::tencent::request_timeouts;
 pub struct Config {
     /// Its database.
     pub database_url: DatabaseUrl,
+    /// The file that its URL stands in, if it is one that can be read again.
+    pub database_url_file: Option<DatabaseUrlFile>,
     /// The proxy that requests to Tencent go through.
     pub https_proxy: Option<SecretString>,
     /// What is logged, as a filter of `tracing`.
@@ -51,6 +54,7 @@ impl Sources {
         let whole = || {
             Some(Config {
                 database_url: database_url?,
+                database_url_file: self.database_url_file(),
                 https_proxy: https_proxy?,
                 log: log?,
                 worker: worker?,

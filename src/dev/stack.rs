@@ -84,9 +84,11 @@ impl Stack {
             .map_err(StackError::Sandbox)?;
         let worker = Worker::start(WorkerConfig {
             database_url: url,
+            database_url_again: None,
             apps: vec![WorkerApp {
                 name: "default".to_owned(),
                 client: sandbox_client(&sandbox.url())?,
+                user_sigs_again: None,
                 calls_per_second: None,
             }],
             concurrency: WorkerConfig::CONCURRENCY,

@@ -45,7 +45,7 @@ pub(super) async fn answer(
         command,
         seen: Seen::of(head.uri.path(), &parameters, &body),
         caller: url_rules::check_target(&head.method, head.uri.path()).and_then(|()| {
-            url_rules::check_caller(&parameters, &desk.apps, desk.clock.unix_seconds())
+            url_rules::check_caller(&parameters, &desk.apps(), desk.clock.unix_seconds())
         }),
         // Of a path that is no command nothing but the path is looked at.
         asked: command.map_or(Ok(Asked::Call), |command| command.read(&body)),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
@@ -39,7 +39,7 @@ pub(super) enum Form {
 }
 
 pub(super) struct Desk {
-    pub(super) apps: HashMap<u64, SandboxApp>,
+    apps: RwLock<HashMap<u64, SandboxApp>>,
     pub(super) clock: Clock,
     calls_per_second_limit: u32,
     book: Mutex<Book>,
@@ -60,11 +60,13 @@ struct Book {
 impl Desk {
     pub(super) fn new(config: SandboxConfig) -> Self {
         Self {
-            apps: config
-                .apps
-                .into_iter()
-                .map(|app| (app.sdk_app_id, app))
-                .collect(),
+            apps: RwLock::new(
+                config
+                    .apps
+                    .into_iter()
+                    .map(|app| (app.sdk_app_id, app))
+                    .collect(),
+            ),
             clock: config.clock,
             calls_per_second_limit: config.calls_per_second_limit,
             book: Mutex::default(),
@@ -73,6 +75,19 @@ impl Desk {
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENT_BUFFER),
         }
+    }
+
+    /// The apps whose requests are accepted.
+    pub(super) fn apps(&self) -> RwLockReadGuard<'_, HashMap<u64, SandboxApp>> {
+        self.apps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts, of this app, only what is signed with this key from now on; false: no such app.
+    pub(super) fn set_secret_key(&self, sdk_app_id: u64, secret_key: &str) -> bool {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let app = apps.get_mut(&sdk_app_id);
+        app.map(|app| secret_key.clone_into(&mut app.secret_key))
+            .is_some()
     }
 
     /// Decides what a request is answered and enters it in the ledger.

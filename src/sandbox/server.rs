@@ -149,6 +149,13 @@ impl Sandbox {
         self.desk.clear_faults();
     }
 
+    /// Has an app accept only what is signed with this key from now on, as when its key is replaced
+    /// in Tencent's console; false if there is no such app.
+    #[must_use]
+    pub fn set_secret_key(&self, sdk_app_id: u64, secret_key: &str) -> bool {
+        self.desk.set_secret_key(sdk_app_id, secret_key)
+    }
+
     /// Forgets ledger, calls, faults and what was counted for the throttles.
     pub fn reset(&self) {
         self.desk.reset();

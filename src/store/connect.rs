@@ -73,6 +73,9 @@ pub enum StoreError {
     /// It is not a URL of a PostgreSQL database.
     #[error("the database's URL cannot be read as one of PostgreSQL: {0}")]
     Url(String),
+    /// Its jobs and its results would be those of two databases.
+    #[error("it names another database, which needs a restart")]
+    OtherDatabase,
     /// The database did not take the connection.
     #[error("could not connect to the database: {0}")]
     Connect(#[source] sqlx::Error),
@@ -193,6 +196,33 @@ impl Store {
         // Said goodbye to without waiting for the answer: the pool has its own connections.
         drop(first);
         Ok(Self { pool })
+    }
+
+    /// Logs in as `url` says from the next connection on, once the database has let it in; open
+    /// connections go on.
+    ///
+    /// # Errors
+    /// If the URL cannot be read, names another database, or the database does not let it in: then
+    /// nothing is changed.
+    pub async fn log_in_with(&self, url: &str) -> Result<(), StoreError> {
+        let next = options(url)?;
+        let place = |of: &PgConnectOptions| {
+            let database = of.get_database().unwrap_or(of.get_username());
+            let socket = of.get_socket().cloned();
+            (
+                of.get_host().to_owned(),
+                of.get_port(),
+                socket,
+                database.to_owned(),
+            )
+        };
+        if place(&next) != place(&self.pool.connect_options()) {
+            return Err(StoreError::OtherDatabase);
+        }
+        // Given up without waiting, as the first one.
+        drop(connect_plainly(&next).await?);
+        self.pool.set_connect_options(next);
+        Ok(())
     }
 
     /// Closes all connections; statements under way are finished first.

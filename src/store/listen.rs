@@ -1,6 +1,6 @@
 //! Hearing NOTIFY: hints of new work and of pauses. Losing one costs at most a poll interval.
 
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::connect::bounded;
 use super::{Store, StoreError};
@@ -25,14 +25,24 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Connects to `url` and listens.
+    /// Connects to the store's database, as its next connection would, and listens.
     ///
     /// # Errors
     /// If the database cannot be reached.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let mut inner = PgListener::connect(url)
+    pub async fn connect(store: &Store) -> Result<Self, StoreError> {
+        let alone = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None);
+        let options = store.pool.connect_options();
+        let alone = alone
+            .connect_with((*options).clone())
             .await
             .map_err(StoreError::Connect)?;
+        let mut inner = PgListener::connect_with(&alone)
+            .await
+            .map_err(StoreError::Connect)?;
+        inner.ignore_pool_close_event(true);
         inner
             .listen_all(["callq_jobs", "callq_pauses", "callq_pings"])
             .await

@@ -45,10 +45,20 @@ impl ConnectFault {
             }
             StoreError::Silent { .. } => Self::Silent,
             StoreError::Url(_)
+            | StoreError::OtherDatabase
             | StoreError::Schema(_)
             | StoreError::Denied { .. }
             | StoreError::Pooler => Self::Other,
         }
+    }
+
+    /// Whether the database refused the login itself.
+    #[must_use]
+    pub const fn is_of_the_login(self) -> bool {
+        matches!(
+            self,
+            Self::WrongPassword | Self::NoSuchRole | Self::NotLetIn
+        )
     }
 
     fn of_sqlx(error: &sqlx::Error) -> Self {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::envelope::{integer, text};
+use super::private::Private;
 
 /// What is known of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +40,20 @@ pub(super) fn read(body: &[u8]) -> Vec<CheckedAccount> {
 }
 
 fn account(item: &Value) -> CheckedAccount {
+    // Nothing but accounts is sent.
+    let none = Private::default();
     let code = integer(&item["ResultCode"]);
     let standing = match (code, item["AccountStatus"].as_str()) {
         (Some(0) | None, Some("Imported")) => Standing::Imported,
         (Some(0) | None, Some("NotImported")) => Standing::NotImported,
         (Some(code), _) if code != 0 => {
-            let info = text(&item["ResultInfo"]).unwrap_or_default();
+            let info = text(&none, &item["ResultInfo"]).unwrap_or_default();
             Standing::Unknown(format!("{code} {info}").trim_end().to_owned())
         }
         _ => Standing::Unknown("no AccountStatus that is known".to_owned()),
     };
     CheckedAccount {
-        user_id: text(&item["UserID"]).unwrap_or_default(),
+        user_id: text(&none, &item["UserID"]).unwrap_or_default(),
         standing,
     }
 }

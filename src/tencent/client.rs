@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
@@ -94,7 +95,7 @@ pub enum ClientError {
 pub struct TencentClient {
     pub(super) http: Client,
     host: Host,
-    user_sigs: UserSigs,
+    user_sigs: RwLock<Arc<UserSigs>>,
     request_timeout: Duration,
 }
 
@@ -133,7 +134,7 @@ impl TencentClient {
         Ok(Self {
             http,
             host,
-            user_sigs,
+            user_sigs: RwLock::new(Arc::new(user_sigs)),
             request_timeout,
         })
     }
@@ -147,8 +148,16 @@ impl TencentClient {
     /// Who sends them: the app, the account, the fingerprint, and [`UserSigs::invalidate`] for a
     /// fresh `UserSig` on the next request.
     #[must_use]
-    pub const fn user_sigs(&self) -> &UserSigs {
-        &self.user_sigs
+    pub fn user_sigs(&self) -> Arc<UserSigs> {
+        let held = self.user_sigs.read();
+        Arc::clone(&held.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with these from the next request on; one that is under way keeps what it was signed
+    /// with.
+    pub fn set_user_sigs(&self, user_sigs: UserSigs) {
+        let held = self.user_sigs.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = Arc::new(user_sigs);
     }
 
     /// How long a request may take.
@@ -160,10 +169,11 @@ impl TencentClient {
 
 impl fmt::Debug for TencentClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user_sigs = self.user_sigs();
         f.debug_struct("TencentClient")
             .field("host", &self.host.to_string())
-            .field("sdk_app_id", &self.user_sigs.sdk_app_id())
-            .field("identifier", &self.user_sigs.identifier())
+            .field("sdk_app_id", &user_sigs.sdk_app_id())
+            .field("identifier", &user_sigs.identifier())
             .finish_non_exhaustive()
     }
 }

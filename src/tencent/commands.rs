@@ -4,6 +4,7 @@
 //! seconds, by which a `UserSig` is signed if the kept one is too old.
 
 use super::accounts::{self, CheckedAccount};
+use super::private::Private;
 use super::tls::TlsFault;
 use super::wire::{AccountCheckBody, GetCallInfoBody, StartCallBody};
 use super::{TencentClient, envelope};
@@ -57,8 +58,11 @@ impl TencentClient {
         let body = StartCallBody::from(call);
         let exchange = self.exchange(START_CALL_PATH, &body, random, signed_at_unix);
         match exchange.await {
-            Ok(received) => envelope::read(received.http_status, &received.body)
-                .map_or_else(|| received.unknown(), Answer::Reply),
+            Ok(received) => {
+                let private = Private::of(call);
+                envelope::read_without(&private, received.http_status, &received.body)
+                    .map_or_else(|| received.unknown(), Answer::Reply)
+            }
             Err(unanswered) => unanswered.answer,
         }
     }

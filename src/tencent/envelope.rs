@@ -8,7 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::call::{CalleeResult, Reply, readable};
+use super::private::Private;
+use crate::call::{CalleeResult, READABLE_CHARS_MAX, Reply, readable};
+
+/// So much of a text is looked at; less of it is kept.
+const LOOKED_AT_CHARS: usize = 4 * READABLE_CHARS_MAX;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -38,6 +42,11 @@ struct Response<'a> {
 /// Every text is fit for a row: bounded, and without the NUL that Postgres refuses.
 #[must_use]
 pub fn read(http_status: u16, body: &[u8]) -> Option<Reply> {
+    read_without(&Private::default(), http_status, body)
+}
+
+/// The same without a word of what is private to the request.
+pub(super) fn read_without(private: &Private, http_status: u16, body: &[u8]) -> Option<Reply> {
     let body = str::from_utf8(body).ok()?;
     let envelope: Envelope<'_> = object(body)?;
     let error_code = integer(&envelope.error_code)?;
@@ -46,14 +55,15 @@ pub fn read(http_status: u16, body: &[u8]) -> Option<Reply> {
         .response
         .and_then(|response| object(response.get()))
         .unwrap_or_default();
-    let (callee_results, callees) = callee_results(response.call_result);
+    let (callee_results, callees) = callee_results(private, response.call_result);
     Some(Reply {
         http_status,
         error_code,
-        error_info: text(&envelope.error_info).unwrap_or_default(),
-        says_fail: text(&envelope.action_status).is_some_and(|s| s.eq_ignore_ascii_case("FAIL")),
-        request_id: text(&envelope.request_id),
-        call_id: text(&response.call_id),
+        error_info: text(private, &envelope.error_info).unwrap_or_default(),
+        says_fail: text(private, &envelope.action_status)
+            .is_some_and(|s| s.eq_ignore_ascii_case("FAIL")),
+        request_id: text(private, &envelope.request_id),
+        call_id: text(private, &response.call_id),
         callee_results,
         callees,
     })
@@ -72,14 +82,19 @@ fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
 /// A `jsonb` column takes less than JSON allows: no NUL, no half of a surrogate pair, no number
 /// beyond its range. A result that it would refuse must not keep the whole reply from being
 /// recorded, so such a text is escaped, and what is not even a value is left out.
-fn callee_results(raw: Option<&RawValue>) -> (Option<Box<RawValue>>, Vec<CalleeResult>) {
+fn callee_results(
+    private: &Private,
+    raw: Option<&RawValue>,
+) -> (Option<Box<RawValue>>, Vec<CalleeResult>) {
     let Some(raw) = raw else {
         return (None, Vec::new());
     };
     let Ok(mut value) = serde_json::from_str::<Value>(raw.get()) else {
         return (None, Vec::new());
     };
-    let stored = if escape_nul(&mut value) {
+    let blinded = each_text(&mut value, &|text| private.blinded(text));
+    let escaped = each_text(&mut value, &escaped_nul);
+    let stored = if blinded || escaped {
         serde_json::value::to_raw_value(&value).ok()
     } else if value.is_null() {
         None
@@ -88,15 +103,15 @@ fn callee_results(raw: Option<&RawValue>) -> (Option<Box<RawValue>>, Vec<CalleeR
     };
     (
         stored,
-        value
-            .as_array()
-            .map_or_else(Vec::new, |items| items.iter().map(callee).collect()),
+        value.as_array().map_or_else(Vec::new, |items| {
+            items.iter().map(|item| callee(private, item)).collect()
+        }),
     )
 }
 
-fn callee(item: &Value) -> CalleeResult {
+fn callee(private: &Private, item: &Value) -> CalleeResult {
     CalleeResult {
-        callee: text(&item["Callee_Account"]).unwrap_or_default(),
+        callee: text(private, &item["Callee_Account"]).unwrap_or_default(),
         result_code: integer(&item["ResultCode"]),
     }
 }
@@ -111,35 +126,52 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
 }
 
 /// A string that is not empty, or anything else but null as JSON.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(super) fn text(private: &Private, value: &Value) -> Option<String> {
+    let shown = |text: &str| {
+        let looked_at = match text.char_indices().nth(LOOKED_AT_CHARS) {
+            Some((end, _)) => &text[..end],
+            None => text,
+        };
+        let blinded = private.blinded(looked_at);
+        // What is cut here is cut again, with a mark.
+        readable(blinded.as_deref().unwrap_or(looked_at))
+    };
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(readable(text)),
-        other => Some(readable(&other.to_string())),
+        Value::String(text) => Some(shown(text)),
+        other => {
+            let mut other = other.clone();
+            each_text(&mut other, &|text| private.blinded(text));
+            Some(shown(&other.to_string()))
+        }
     }
 }
 
-/// Writes every NUL as `\0`; says whether there was one.
-fn escape_nul(value: &mut Value) -> bool {
+/// The text with every NUL written as `\0`, if there is one.
+fn escaped_nul(text: &str) -> Option<String> {
+    text.contains('\0').then(|| text.replace('\0', "\\0"))
+}
+
+/// Changes every text and key of a value; says whether there was anything to change.
+fn each_text(value: &mut Value, change: &impl Fn(&str) -> Option<String>) -> bool {
     match value {
         Value::String(text) => {
-            let found = text.contains('\0');
-            if found {
-                *text = text.replace('\0', "\\0");
-            }
+            let changed = change(text);
+            let found = changed.is_some();
+            *text = changed.unwrap_or_else(|| std::mem::take(text));
             found
         }
         // Not `any`, which would stop at the first.
         Value::Array(items) => items
             .iter_mut()
-            .fold(false, |found, item| escape_nul(item) | found),
+            .fold(false, |found, item| each_text(item, change) | found),
         Value::Object(object) => {
             let mut found = false;
-            let entries = std::mem::take(object);
-            for (key, mut item) in entries {
-                found |= escape_nul(&mut item) | key.contains('\0');
-                object.insert(key.replace('\0', "\\0"), item);
+            for (key, mut item) in std::mem::take(object) {
+                let changed = change(&key);
+                found |= each_text(&mut item, change) | changed.is_some();
+                object.insert(changed.unwrap_or(key), item);
             }
             found
         }

@@ -8,9 +8,9 @@ use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::TencentClient;
 use super::detail::{blinded, detail_of};
 use super::tls::TlsFault;
+use super::{TencentClient, UserSigs};
 use crate::call::Answer;
 
 /// The most bytes of a reply that are read; what is longer is no reply of Tencent's.
@@ -60,8 +60,9 @@ impl TencentClient {
         random: u32,
         signed_at_unix: i64,
     ) -> Result<Received, Unanswered> {
-        let user_sig = self.user_sigs().current(signed_at_unix);
-        let url = self.signed_url(path, random, &user_sig);
+        let user_sigs = self.user_sigs();
+        let user_sig = user_sigs.current(signed_at_unix);
+        let url = self.signed_url(path, random, &user_sigs, &user_sig);
         let response = match self.http.post(url).json(body).send().await {
             Ok(response) => response,
             Err(error) => return Err(unanswered(error, &user_sig)),
@@ -90,11 +91,17 @@ impl TencentClient {
         }
     }
 
-    fn signed_url(&self, path: &str, random: u32, user_sig: &SecretString) -> Url {
+    fn signed_url(
+        &self,
+        path: &str,
+        random: u32,
+        user_sigs: &UserSigs,
+        user_sig: &SecretString,
+    ) -> Url {
         let mut url = self.host().url(path);
         url.query_pairs_mut()
-            .append_pair("sdkappid", &self.user_sigs().sdk_app_id().to_string())
-            .append_pair("identifier", self.user_sigs().identifier())
+            .append_pair("sdkappid", &user_sigs.sdk_app_id().to_string())
+            .append_pair("identifier", user_sigs.identifier())
             .append_pair("usersig", user_sig.expose_secret())
             .append_pair("random", &random.to_string())
             .append_pair("contenttype", "json");

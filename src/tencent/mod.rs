@@ -11,6 +11,7 @@ mod detail;
 mod envelope;
 mod exchange;
 mod host;
+mod private;
 mod remedy;
 mod signed_content;
 mod tls;

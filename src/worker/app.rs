@@ -4,10 +4,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::circuit::Circuit;
 use super::probe::Pass;
 use crate::call::AppHealth;
-use crate::tencent::TencentClient;
+use crate::tencent::{TencentClient, UserSigs};
 
 /// A job that is refused for its account is taken for the one at fault if another job of the app
 /// was accepted so recently.
@@ -31,7 +33,6 @@ pub(super) const BACK_OFF: Duration = Duration::from_mins(1);
 pub(super) struct App {
     pub name: String,
     pub client: TencentClient,
-    pub fingerprint: String,
     pub calls_per_second: Option<f64>,
     pub circuit: Circuit,
     /// Whether one job may find out if the paused app works again.
@@ -39,6 +40,8 @@ pub(super) struct App {
     /// Whether something is being told to the database about this app. One thing at a time: a row
     /// that somebody has locked must not take every connection.
     pub telling: AtomicBool,
+    /// Told when Tencent refuses what the app signs with: a new one may be there.
+    pub refused: Notify,
     seen: Mutex<Seen>,
 }
 
@@ -54,18 +57,34 @@ struct Seen {
 
 impl App {
     pub(super) fn new(name: String, client: TencentClient, calls_per_second: Option<f64>) -> Self {
-        let fingerprint = client.user_sigs().fingerprint();
         let circuit = Circuit::default();
         Self {
             name,
             client,
-            fingerprint,
             calls_per_second,
             circuit,
             pass: Pass::default(),
             telling: AtomicBool::new(false),
+            refused: Notify::new(),
             seen: Mutex::default(),
         }
+    }
+
+    /// The name of the credentials that the next request is signed with.
+    pub(super) fn fingerprint(&self) -> String {
+        self.client.user_sigs().fingerprint()
+    }
+
+    /// Signs with other credentials from now on. What was accepted or refused before says nothing
+    /// of these, and a request under way that is refused was signed with the old ones.
+    pub(super) fn sign_with(&self, user_sigs: UserSigs) {
+        self.client.set_user_sigs(user_sigs);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen {
+            renewed: Some(Instant::now()),
+            backed_off: seen.backed_off,
+            ..Seen::default()
+        };
     }
 
     /// Takes note of an accepted call; true if the database should be told.
@@ -99,6 +118,7 @@ impl App {
     /// credentials. If a fresh `UserSig` may help, the kept one is forgotten here, so that the next
     /// request makes one.
     pub(super) fn health(&self, sent: Instant, now: Instant) -> AppHealth {
+        self.refused.notify_one();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.refused_in_a_row = seen.refused_in_a_row.saturating_add(1);
         let within = |at: Option<Instant>, span| at.is_some_and(|at| now.duration_since(at) < span);
@@ -114,5 +134,37 @@ impl App {
             return AppHealth::Proven;
         }
         AppHealth::Unproven
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tencent::{Credential, Host, Settings};
+
+    fn user_sigs(key: &str) -> UserSigs {
+        let key = Credential::SecretKey(key.into());
+        UserSigs::new(1_400_000_000, "administrator", key).expect("it is complete")
+    }
+
+    #[test]
+    fn what_was_accepted_before_says_nothing_of_other_credentials() {
+        let client = TencentClient::new(Settings {
+            host: Host::new("http://127.0.0.1:9").expect("a sandbox's"),
+            user_sigs: user_sigs("old"),
+            request_timeout: Duration::from_secs(8),
+            https_proxy: None,
+        });
+        let client = client.expect("these settings serve");
+        let app = App::new("default".into(), client, None);
+        let (sent, old) = (Instant::now(), app.fingerprint());
+        app.accepted(sent);
+        app.sign_with(user_sigs("new"));
+        assert_ne!(app.fingerprint(), old);
+        // Under way meanwhile, with the old one.
+        assert_eq!(app.health(sent, Instant::now()), AppHealth::SigMayBeStale);
+        // With the new one: not the job's own fault, since nothing was accepted with it.
+        let now = Instant::now();
+        assert_eq!(app.health(now, now), AppHealth::Unproven);
     }
 }

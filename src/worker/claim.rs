@@ -159,7 +159,7 @@ impl Claimer {
             asks.push(Ask {
                 app: app.name.clone(),
                 slots,
-                fingerprint: app.fingerprint.clone(),
+                fingerprint: app.fingerprint(),
                 kind: app.client.host().kind().as_str(),
                 lows: self.lows.get(&app.name).copied().unwrap_or_default(),
             });

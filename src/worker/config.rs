@@ -1,15 +1,21 @@
 //! What a worker is made of.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::tencent::TencentClient;
+use crate::tencent::{TencentClient, UserSigs};
+
+/// Reads a secret again from where it stands. An error is a sentence without any part of it.
+pub type ReadAgain<T> = Arc<dyn Fn() -> Result<T, String> + Send + Sync>;
 
 /// The settings of one worker. `Debug` does not show the database, whose URL may hold a password.
 pub struct WorkerConfig {
     /// The database, as a URL. Never logged.
     pub database_url: String,
+    /// Reads that URL again, if it may change.
+    pub database_url_again: Option<ReadAgain<String>>,
     /// The apps it serves.
     pub apps: Vec<WorkerApp>,
     /// How many requests it has under way at once.
@@ -41,14 +47,25 @@ impl WorkerConfig {
 }
 
 /// One app that a worker serves.
-#[derive(Debug)]
 pub struct WorkerApp {
     /// Its name, as in `callq.jobs.app`.
     pub name: String,
     /// Sends its requests.
     pub client: TencentClient,
+    /// Reads again what it signs with, if that may change.
+    pub user_sigs_again: Option<ReadAgain<UserSigs>>,
     /// Its pace; `None` leaves what the database has, 180 at first.
     pub calls_per_second: Option<f64>,
+}
+
+impl fmt::Debug for WorkerApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerApp")
+            .field("name", &self.name)
+            .field("client", &self.client)
+            .field("calls_per_second", &self.calls_per_second)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a worker could not start or had to stop.

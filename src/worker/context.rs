@@ -31,7 +31,6 @@ const GIVE_BACK_AT_STOP: u32 = 10;
 /// What all duties share.
 pub(super) struct Context {
     pub store: Store,
-    pub database_url: String,
     pub name: String,
     pub apps: Vec<Arc<App>>,
     pub lease: Duration,
@@ -67,7 +66,6 @@ pub(super) struct Limits {
 impl Context {
     pub(super) fn new(
         store: Store,
-        database_url: String,
         name: String,
         apps: Vec<Arc<App>>,
         limits: &Limits,
@@ -79,7 +77,6 @@ impl Context {
         }
         Self {
             store,
-            database_url,
             name,
             apps,
             lease: limits.lease,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::store::StoreError;
+use crate::store::{ConnectFault, StoreError};
 
 /// Whether the worker works: it does while the database answers.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Health {
     answered_at_ms: AtomicU64,
     failing: AtomicBool,
     first: Notify,
+    /// Told when the database refuses the login: a new password may be there.
+    pub(super) login_refused: Notify,
 }
 
 impl Health {
@@ -27,6 +29,7 @@ impl Health {
             answered_at_ms: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             first: Notify::new(),
+            login_refused: Notify::new(),
         }
     }
 
@@ -61,6 +64,9 @@ impl Health {
 
     /// The database did not answer. Said once, until it answers again.
     pub(super) fn failed(&self, error: &StoreError) {
+        if ConnectFault::of(error).is_of_the_login() {
+            self.login_refused.notify_one();
+        }
         if self.failing.swap(true, Ordering::SeqCst) {
             tracing::debug!(%error, "the database does not answer");
         } else {

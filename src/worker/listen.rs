@@ -78,7 +78,7 @@ impl Ear {
 /// Passes on what is heard; connects anew when the connection is lost.
 async fn hear(ctx: Arc<Context>, ear: Arc<Ear>) {
     loop {
-        match Listener::connect(&ctx.database_url).await {
+        match Listener::connect(&ctx.store).await {
             Err(error) => tracing::debug!(%error, "could not listen for notifications"),
             Ok(mut listener) => {
                 // Whatever was told before this moment was missed.

@@ -11,6 +11,7 @@
 //! - `probe`: asks whether a paused app is worth a job again, by a command that rings nobody.
 //! - `serve`: tells the database which apps are served.
 //! - `beat`: tells the database how this worker stands, for people to see.
+//! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.
 //!
@@ -32,12 +33,13 @@ mod place;
 mod probe;
 mod record;
 mod rescue;
+mod rotate;
 mod run;
 mod serve;
 mod tell;
 mod tokens;
 
-pub use config::{WorkerApp, WorkerConfig, WorkerError};
+pub use config::{ReadAgain, WorkerApp, WorkerConfig, WorkerError};
 pub use health::Health;
 pub use metrics::Metrics;
 pub use migrate::migrate;

@@ -107,7 +107,7 @@ fn ready(
     .map_err(|fault| Transition::invalid(fault.to_string()))?;
     let on_doubt = OnDoubt::parse(&job.on_doubt)
         .ok_or_else(|| Transition::invalid("on_doubt is unknown".into()))?;
-    if ctx.pauses.hold(&app.name, &app.fingerprint, probing) {
+    if ctx.pauses.hold(&app.name, &app.fingerprint(), probing) {
         return Err(Transition::give_back(
             "the app was paused before the request was sent",
         ));
@@ -136,6 +136,7 @@ async fn send(
     let sent_after = began.elapsed();
     ctx.metrics.sent(&app.name, job.late + sent_after);
     let signed_at = unix_s(job.claimed_at_unix_s + sent_after.as_secs_f64());
+    let signer = app.fingerprint();
     let answer = app
         .client
         .start_call_by_robot(call, job.random, signed_at)
@@ -161,7 +162,7 @@ async fn send(
             .map(|left| left.saturating_sub(replied_after)),
     };
     let transition = decide(policy, &tried, class, &answer, health);
-    tell::tell(ctx, app, class, &answer, &transition, now);
+    tell::tell(ctx, app, &signer, class, &answer, &transition, now);
     log(
         job,
         &answer,

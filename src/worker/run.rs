@@ -13,6 +13,7 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
+use super::rotate::{self, Rotating};
 use super::{WorkerConfig, WorkerError, beat, claim, listen, pauses, record, rescue, serve};
 use crate::store::{Store, refuse_transaction_pooler};
 
@@ -28,6 +29,7 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// A worker that is connected and may start.
 pub struct Worker {
     ctx: Arc<Context>,
+    rotating: Vec<Rotating>,
     results: tokio::sync::mpsc::UnboundedReceiver<record::Envelope>,
 }
 
@@ -54,10 +56,15 @@ impl Worker {
         store.check_schema().await?;
         let mut apps = Vec::new();
         let mut refusals = Vec::new();
+        let login = config.database_url_again;
+        let login = login.map(|again| Rotating::of_database(config.database_url, again));
+        let mut rotating: Vec<Rotating> = login.into_iter().collect();
         for app in config.apps {
-            let app = App::new(app.name, app.client, app.calls_per_second);
+            let again = app.user_sigs_again;
+            let app = Arc::new(App::new(app.name, app.client, app.calls_per_second));
             if serve::serve(&store, &app).await?.is_ok() {
-                apps.push(Arc::new(app));
+                rotating.extend(again.map(|again| Rotating::of_app(&app, again)));
+                apps.push(app);
             } else {
                 refusals.push(serve::refusal(&app));
             }
@@ -74,11 +81,12 @@ impl Worker {
             lease: config.lease,
             poll_interval: config.poll_interval,
         };
-        let ctx = Context::new(store, config.database_url, name(), apps, &limits, recorder);
+        let ctx = Context::new(store, name(), apps, &limits, recorder);
         // Known before the first claim, so that nothing is sent into a pause.
         pauses::read(&ctx).await?;
         Ok(Self {
             ctx: Arc::new(ctx),
+            rotating,
             results,
         })
     }
@@ -113,7 +121,11 @@ impl Worker {
     /// # Errors
     /// If results could not be written in time.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
-        let Self { ctx, results } = self;
+        let Self {
+            ctx,
+            rotating,
+            results,
+        } = self;
         tracing::info!(
             worker = ctx.name,
             apps = ctx
@@ -130,6 +142,10 @@ impl Worker {
         let recording = tokio::spawn(recorder);
         let ended = CancellationToken::new();
         let beating = tokio::spawn(beat::run(Arc::clone(&ctx), ended.clone()));
+        // To the end: the last results may need a new connection.
+        for secret in rotating {
+            tokio::spawn(rotate::run(Arc::clone(&ctx), secret, ended.clone()));
+        }
         let duties = TaskTracker::new();
         duties.spawn(pauses::run(Arc::clone(&ctx)));
         duties.spawn(listen::run(Arc::clone(&ctx)));

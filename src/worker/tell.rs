@@ -17,10 +17,12 @@ const PROBE_AFTER: Duration = Duration::from_mins(1);
 /// An app whose quota is used up is asked about after this.
 const PROBE_QUOTA_AFTER: Duration = Duration::from_mins(5);
 
-/// What the answer tells of the app, beyond its job.
+/// What the answer tells of the app, beyond its job; `signer` is the fingerprint of the credentials
+/// that the request was signed with.
 pub(super) fn tell(
     ctx: &Arc<Context>,
     app: &Arc<App>,
+    signer: &str,
     class: Class,
     answer: &Answer,
     verdict: &Transition,
@@ -35,13 +37,17 @@ pub(super) fn tell(
             }
         }
         (Class::Throttled, _) => tell_database(ctx, app, slow_down),
+        // Whatever was wrong with credentials that are replaced meanwhile.
+        (_, Reason::AppFault) if app.fingerprint() != signer => {}
         (_, Reason::AppFault) => {
+            app.refused.notify_one();
+            let signer = signer.to_owned();
             let detail = detail(answer);
             if class == Class::AppBackOff {
                 app.back_off(now);
             }
             tell_database(ctx, app, move |ctx, app| async move {
-                let paused = pause_app(&ctx, &app, "app_fault", detail, PROBE_AFTER);
+                let paused = pause_app(&ctx, &app, &signer, "app_fault", detail, PROBE_AFTER);
                 paused.await?;
                 match class {
                     Class::AppBackOff => put_off_probe(&ctx, &app).await,
@@ -50,9 +56,10 @@ pub(super) fn tell(
             });
         }
         (_, Reason::QuotaUsed) => {
-            let detail = detail(answer);
+            let (detail, signer) = (detail(answer), signer.to_owned());
             tell_database(ctx, app, |ctx, app| async move {
-                pause_app(&ctx, &app, "quota_used", detail, PROBE_QUOTA_AFTER).await
+                let wait = PROBE_QUOTA_AFTER;
+                pause_app(&ctx, &app, &signer, "quota_used", detail, wait).await
             });
         }
         _ => {}
@@ -126,18 +133,14 @@ pub(super) async fn put_off_probe(ctx: &Context, app: &App) -> Result<(), StoreE
 async fn pause_app(
     ctx: &Context,
     app: &App,
+    signer: &str,
     reason: &'static str,
     detail: String,
     probe_after: Duration,
 ) -> Result<(), StoreError> {
-    let paused = ctx.store.pause_faulty_app(
-        &app.name,
-        reason,
-        &detail,
-        &ctx.name,
-        &app.fingerprint,
-        probe_after,
-    );
+    let paused =
+        ctx.store
+            .pause_faulty_app(&app.name, reason, &detail, &ctx.name, signer, probe_after);
     if paused.await? {
         tracing::error!(
             app = app.name,

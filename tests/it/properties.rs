@@ -1,8 +1,10 @@
 //! What holds of the parsers and of the decision for whatever comes, each with 100,000 cases. A
 //! failure prints its smallest case; `PROPTEST_CASES` is not heeded, so that nobody lowers it.
 
+mod configuration;
 mod holds;
 
+use callq::config::settings;
 use callq::tencent::verdicts;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -43,6 +45,20 @@ fn json(keys: &'static [&'static str]) -> impl Strategy<Value = Value> + Clone {
     })
 }
 
+/// The same with some bytes changed.
+fn spoilt(sound: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
+    (sound, changes).prop_map(|(mut bytes, changes)| {
+        for (at, byte) in changes {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+        bytes
+    })
+}
+
 /// A body that is an envelope, or was one before bytes of it were changed.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     const KEYS: &[&str] = &[
@@ -57,20 +73,56 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "ResultCode",
     ];
     let envelope = json(KEYS).prop_map(|value| value.to_string().into_bytes());
-    let spoilt = (
-        envelope.clone(),
-        proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-    )
-        .prop_map(|(mut body, changes)| {
-            for (at, byte) in changes {
-                if !body.is_empty() {
-                    let at = at.index(body.len());
-                    body[at] = byte;
-                }
-            }
-            body
-        });
+    let spoilt = spoilt(envelope.clone());
     prop_oneof![6 => envelope, 3 => spoilt, 1 => proptest::collection::vec(any::<u8>(), 0..64)]
+}
+
+/// Pieces of a configuration, or of what somebody took for one, some of them spoilt.
+fn toml() -> impl Strategy<Value = Vec<u8>> {
+    let known: Vec<&str> = settings::ALL.iter().map(|setting| setting.key).collect();
+    let key = prop_oneof![
+        12 => proptest::sample::select(known).prop_map(str::to_owned),
+        1 => "[a-z_]{1,6}",
+        1 => proptest::sample::select(&configuration::SECRETS[..2]).prop_map(str::to_owned),
+        1 => any_text().prop_map(|key| format!("{key:?}")),
+    ];
+    let text = prop_oneof![
+        "[a-z0-9:/@.*-]{0,12}",
+        any_text(),
+        Just("postgres://me@db/x".to_owned()),
+        Just("http://127.0.0.1:80".to_owned()),
+        Just("singapore".to_owned()),
+        Just(format!("{}db/x", configuration::SECRETS[2])),
+        proptest::sample::select(&configuration::SECRETS[..2]).prop_map(str::to_owned),
+    ];
+    let value = prop_oneof![
+        6 => text.prop_map(|text| format!("{text:?}")),
+        2 => any::<u32>().prop_map(|number| number.to_string()),
+        1 => any::<f64>().prop_map(|number| format!("{number:?}")),
+        1 => proptest::sample::select(&["true", "[1, 'a']", "{ a = 1 }", "1979-05-27", "tokyo", ""][..])
+            .prop_map(str::to_owned),
+    ];
+    let section = prop_oneof![
+        3 => proptest::sample::select(&["[worker]", "[apps.a]", "[apps.'b c']", "[[apps]]", "[apps]", "# x"][..])
+            .prop_map(str::to_owned),
+        1 => "[a-z.\\[\\]]{0,6}",
+    ];
+    let line = prop_oneof![
+        5 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+        2 => section,
+    ];
+    let whole =
+        proptest::collection::vec(line, 0..4).prop_map(|lines| lines.join("\n").into_bytes());
+    prop_oneof![
+        6 => whole.clone(),
+        2 => spoilt(whole),
+        1 => proptest::collection::vec(any::<u8>(), 0..64),
+    ]
+}
+
+/// A few characters of any kind.
+fn any_text() -> impl Strategy<Value = String> + Clone {
+    proptest::collection::vec(any::<char>(), 0..6).prop_map(String::from_iter)
 }
 
 fn numbers() -> impl Strategy<Value = Numbers> {
@@ -135,6 +187,11 @@ proptest! {
     #[test]
     fn only_what_certainly_rang_nobody_is_sent_again(numbers in numbers()) {
         holds::decision(numbers);
+    }
+
+    #[test]
+    fn a_configuration_is_read_or_refused_by_place_and_no_secret_is_told(content in toml()) {
+        configuration::configuration(&content);
     }
 
     #[test]

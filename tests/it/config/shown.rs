@@ -270,14 +270,15 @@ fn a_secret_file_can_be_read_again() {
     std::fs::write(&file, COMPLETE).expect("a test may write");
     let sources = Sources::read(&Given(&[]), Some(Path::new(&file)), &[]);
     let app = sources.app("clinic").expect("it is complete");
-    let same = app.user_sigs_now().expect("the file is there");
+    let again = app.credential_file.as_ref().expect("it is a file");
+    let same = again.user_sigs().expect("the file is there");
     assert_eq!(same.fingerprint(), app.user_sigs.fingerprint());
     folder.write("key", "another-key", 0o600);
-    let fresh = app.user_sigs_now().expect("the file is there");
+    let fresh = again.user_sigs().expect("the file is there");
     assert_ne!(fresh.fingerprint(), app.user_sigs.fingerprint());
     folder.write("key", "another-key", 0o604);
-    let error = app
-        .user_sigs_now()
+    let error = again
+        .user_sigs()
         .expect_err("others can read it")
         .to_string();
     assert!(

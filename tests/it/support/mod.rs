@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod rig;
+pub(crate) mod server;
 pub(crate) mod statements;
 pub(crate) mod terminal;
 pub(crate) mod tls;

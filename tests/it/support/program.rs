@@ -103,6 +103,18 @@ impl Program {
         stderr.wait_for(words, stdout).await
     }
 
+    /// Waits until it has said `words` so many times on stderr.
+    pub(crate) async fn says_times(&mut self, words: &str, times: usize) {
+        let met = |all: &Vec<u8>| String::from_utf8_lossy(all).matches(words).count() >= times;
+        let said = timeout(PATIENCE, self.stderr.0.wait_for(met)).await;
+        let said = said.is_ok_and(|seen| seen.is_ok());
+        assert!(
+            said,
+            "not {times} times {words:?} in:\n{}",
+            self.stderr.text()
+        );
+    }
+
     /// Sends it a signal.
     #[allow(unsafe_code, reason = "std can only kill a child")]
     pub(crate) fn signal(&self, signal: i32) {

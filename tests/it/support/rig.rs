@@ -92,9 +92,11 @@ impl Rig {
     pub(crate) fn config_for(&self, host: &str) -> WorkerConfig {
         WorkerConfig {
             database_url: self.db.url().to_owned(),
+            database_url_again: None,
             apps: vec![WorkerApp {
                 name: "default".to_owned(),
                 client: client(host, SANDBOX_SECRET_KEY, Duration::from_secs(8)),
+                user_sigs_again: None,
                 calls_per_second: Some(5000.0),
             }],
             concurrency: WorkerConfig::CONCURRENCY,
@@ -200,6 +202,19 @@ impl Rig {
             }
         };
         timeout(SURELY, paused).await.expect("the app is paused");
+    }
+
+    /// Waits until the app is no longer paused.
+    pub(crate) async fn until_resumed(&self) {
+        let resumed = async {
+            while !self
+                .value::<bool>("SELECT paused_at IS NULL FROM callq.apps")
+                .await
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SURELY, resumed).await.expect("the app is resumed");
     }
 
     /// Waits until the sandbox has read so many requests.

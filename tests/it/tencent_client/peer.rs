@@ -94,7 +94,7 @@ pub(super) async fn converse(mut stream: TcpStream, then: Then, requests: Arc<Mu
 }
 
 /// One request with its body, or `None` once the client has closed.
-pub(super) async fn read_request(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut request = Vec::new();
     loop {
         let mut bytes = [0; 4096];
@@ -122,7 +122,7 @@ pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.trim())
 }
 
-pub(super) fn response(status: &str, body: &str) -> Vec<u8> {
+pub(crate) fn response(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use callq::dev::postgres::{PostgresServer, StartOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;
 
@@ -194,18 +195,6 @@ async fn a_pooler_is_told_with_its_mode() {
         checked.fails("pooler", "between transactions", "pooler", 2);
         assert_eq!(checked.level("schema"), "skip", "{}", checked.ended);
     }
-    let bouncer = Bouncer::start(&server, "transaction").await.unwrap();
-    // The first one leaves a prepared statement behind that the next one meets.
-    let mut said = String::new();
-    for _ in 0..3 {
-        let url = bouncer.url("postgres");
-        let ended = program(callq(["status"]).env("DATABASE_URL", url)).await;
-        said.push_str(&ended.stderr);
-    }
-    assert!(
-        said.contains("hint: a pooler gives sessions away"),
-        "{said}"
-    );
     let direct = checked(&server.url("postgres")).await;
     assert!(
         direct.line("pooler")["says"]
@@ -213,4 +202,29 @@ async fn a_pooler_is_told_with_its_mode() {
             .unwrap()
             .contains("none")
     );
+}
+
+#[tokio::test]
+async fn what_a_pooler_in_transaction_mode_does_to_a_command_is_told_with_the_way_out() {
+    let server = server().await;
+    migrate(server.url("postgres")).await;
+    let mode = "transaction\ndefault_pool_size = 1";
+    let Some(bouncer) = Bouncer::start(&server, mode).await else {
+        return;
+    };
+    let url = bouncer.url("postgres");
+    // Another client's prepared statement, in the one session that all clients get.
+    let options: PgConnectOptions = url.parse().unwrap();
+    let options = options.extra_float_digits(None);
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    sqlx::query("SELECT 1").execute(&mut other).await.unwrap();
+    let ended = program(callq(["status"]).env("DATABASE_URL", url)).await;
+    let ended = ended.with_code(1);
+    assert!(
+        ended
+            .stderr
+            .contains("\nhint: set pool_mode = session for this database"),
+        "{ended}"
+    );
+    other.close().await.unwrap();
 }
