@@ -22,7 +22,11 @@ pub(super) fn init_for_trying(default: &str) -> Result<(), ConfigError> {
 
 /// Sets logging up. The filter was read by `config`, which knows that it is one.
 pub(super) fn init(format: LogFormat, filter: &str) {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
+    // A line that cannot be written, to a full disk or to a reader that is gone, is lost. To
+    // complain about it on the same stderr would panic, and a call's result would be lost with it.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => {
             let colour = !config::no_color(&config::Process) && stderr().is_terminal();

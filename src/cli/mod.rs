@@ -149,7 +149,14 @@ pub fn main() -> ExitCode {
         }
     };
     let ways_out = cli.command.ways_out();
-    match runtime.block_on(run(cli.command, &cli.config)) {
+    let leaves_a_server = matches!(cli.command, Command::Dev(_) | Command::Demo(_));
+    let ended = runtime.block_on(run(cli.command, &cli.config));
+    // A name that is still being looked up cannot be called off, and its resolver may be silent for
+    // half a minute. Only a server that is just being started or stopped is waited for.
+    if !leaves_a_server {
+        runtime.shutdown_background();
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(failure.tell(&ways_out, &cli.config)),
     }

@@ -1,5 +1,6 @@
 //! SIGTERM and SIGINT.
 
+use std::io::{Write as _, stderr};
 use std::process;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +37,11 @@ pub(super) fn stop_on_signal() -> std::io::Result<CancellationToken> {
         next().await;
         token.cancel();
         next().await;
-        eprintln!("callq: stopped at once; the jobs of requests under way become in doubt");
+        // Where eprintln! would panic, the process would not end.
+        let _ = writeln!(
+            stderr(),
+            "callq: stopped at once; the jobs of requests under way become in doubt"
+        );
         process::exit(INTERRUPTED);
     });
     Ok(stop)

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{ConfigFile, WorkerFlags};
@@ -21,6 +23,10 @@ const EXAMPLES: &str = "Examples:\n  \
     callq worker --listen 127.0.0.1:9464\n  \
     callq worker --config /etc/callq/callq.toml --app clinic --app pharmacy\n  \
     callq config show     # what this would obey, and where each value comes from";
+
+/// How long a probe that is being answered may hold up the end of the process. Somebody who sent
+/// half a question, or reads no answer, would hold it up for ever.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Claim due jobs and place their calls, until SIGTERM or SIGINT.
 ///
@@ -83,8 +89,10 @@ impl Worker {
         let result = worker.run(stop).await;
         telling.await?;
         result?;
-        if let Some(serving) = serving {
-            serving.await??;
+        if let Some(serving) = serving
+            && let Ok(served) = timeout(LAST_ANSWERS, serving).await
+        {
+            served??;
         }
         Ok(())
     }

@@ -17,7 +17,8 @@
 --
 -- Nothing that it returns can fail to be read, whatever stands in a row whose rules were switched off:
 -- no number is narrowed, push information is text, a NULL callee is an empty one, a list of lists is
--- none, and no due time is infinite. One row that could not be read would keep all others from ringing.
+-- none, and no due time is infinite; nor can anything fail to be reckoned: the oldest instants have none before
+-- them, so why_expired is asked from 1970 on. One row that could not be read would keep all others from ringing.
 WITH picked AS MATERIALIZED (
     SELECT due.ctid AS at
     FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
@@ -42,7 +43,7 @@ WITH picked AS MATERIALIZED (
         claim_token = CASE WHEN j.expires_at > now() THEN $3::uuid END,
         lease_until = CASE WHEN j.expires_at > now() THEN now() + $5::float8 * interval '1 second' END,
         reason = CASE WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
-            ELSE callq.why_expired(j.app, j.due_at, j.reason, j.expires_at) END,
+            ELSE callq.why_expired(j.app, greatest(j.due_at, 'epoch'), j.reason, greatest(j.expires_at, 'epoch')) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
@@ -35,6 +36,9 @@ pub(super) const SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 /// How long a statement waits for a free connection before it reports that there is none.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a statement that waits for a new connection looks whether an old one has come back.
+const LOOK_BACK: Duration = Duration::from_millis(10);
+
 /// How long an answer is waited for. The server ends a statement after 10 s; one that is not
 /// answered long after that has lost its connection without a word, as in a failover.
 pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(15);
@@ -43,7 +47,7 @@ pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(15);
 /// not come: whatever was waiting for it must not wait for ever.
 macro_rules! bounded {
     ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
-        match $store.pool.acquire().await {
+        match $store.connection().await {
             Err(error) => Err(StoreError::during($verb)(error)),
             Ok(mut connection) => {
                 let answer = $query.$fetch(&mut *connection);
@@ -223,6 +227,24 @@ impl Store {
         drop(connect_plainly(&next).await?);
         self.pool.set_connect_options(next);
         Ok(())
+    }
+
+    /// A connection of the pool. Where none is free the pool opens another, and while the server
+    /// takes no more of them it tries for as long as it may; whatever comes back meanwhile is as
+    /// good, or a server at its limit would hold up a worker that has connections of its own.
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let opened = self.pool.acquire();
+        tokio::pin!(opened);
+        loop {
+            tokio::select! {
+                biased;
+                opened = &mut opened => return opened,
+                () = tokio::time::sleep(LOOK_BACK) => {}
+            }
+            if let Some(free) = self.pool.try_acquire() {
+                return Ok(free);
+            }
+        }
     }
 
     /// Closes all connections; statements under way are finished first.

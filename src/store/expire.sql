@@ -8,7 +8,8 @@
 -- Index: jobs_due, skipping from app to app (a worker may not know the app of a waiting job). The
 -- rows are then locked and updated by ctid alone: one that changed since this statement's snapshot has
 -- another ctid and is passed over, so nothing need be asked again; a second condition on state would
--- let stale statistics answer with the whole of jobs_due.
+-- let stale statistics answer with the whole of jobs_due. The oldest instants have none before them, and one
+-- row that fails would fail the walk: why_expired is asked from 1970 on.
 WITH RECURSIVE app(name) AS (
     SELECT (SELECT j.app FROM callq.jobs AS j WHERE j.state = 'scheduled' AND j.app >= $1::text ORDER BY j.app LIMIT 1)
     UNION ALL
@@ -33,7 +34,7 @@ WITH RECURSIVE app(name) AS (
     UPDATE callq.jobs AS j SET
         state = CASE WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved' ELSE 'expired' END::callq.job_state,
         reason = CASE WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
-                      ELSE callq.why_expired(j.app, j.due_at, j.reason, j.expires_at) END,
+                      ELSE callq.why_expired(j.app, greatest(j.due_at, 'epoch'), j.reason, greatest(j.expires_at, 'epoch')) END,
         finished_at = now()
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM locked))
     RETURNING j.id

@@ -2,7 +2,8 @@
 --
 -- $1: how many at most. $2: the longest time a doubt is kept open, in seconds.
 -- The request may have been sent, so the job is not given back: on_doubt decides, at lease_until.
--- Guarantees: only leases that ended on the database's clock; a late reply still finds the attempt.
+-- Guarantees: only leases that ended on the database's clock; a late reply still finds the attempt. A ring timeout
+-- that is out of range, as rows have that were written with the rules switched off, fails no other job's turn.
 -- Index: jobs_leases.
 WITH lapsed AS MATERIALIZED (
     SELECT j.ctid AS at, j.id, j.attempt FROM callq.jobs AS j
@@ -18,7 +19,7 @@ WITH lapsed AS MATERIALIZED (
     UPDATE callq.jobs AS j SET
         state = 'in_doubt', reason = 'lease_lapsed', reason_detail = NULL,
         attempts_used = j.attempts_used + 1,
-        lease_until = CASE WHEN j.on_doubt = 'retry' THEN now() + j.ring_timeout_ms * interval '1 millisecond'
+        lease_until = CASE WHEN j.on_doubt = 'retry' THEN now() + least(greatest(j.ring_timeout_ms, 0), 600000) * interval '1 millisecond'
                            ELSE now() + $2::float8 * interval '1 second' END
     -- One whose attempt somebody has locked waits for the next round; it stops no other.
     WHERE j.ctid = ANY (ARRAY(SELECT l.at FROM lapsed AS l WHERE l.id IN (SELECT h.job_id FROM held AS h)

@@ -5,7 +5,7 @@
 //! Chat, `SDK` is that table as Tencent's client repeats it in `V2TIMErrorCode.h`. Codes of 2xxxx
 //! and 9xxxx belong to message commands and are not expected here; they are classed all the same.
 
-use crate::call::{Answer, Class};
+use crate::call::{Answer, Class, Reply};
 
 /// What a code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,15 @@ pub fn classify(answer: &Answer) -> Class {
         Answer::Unknown { .. } => Class::InDoubt,
         // 0 with FAIL is a contradiction, and one half of it says that phones ring.
         Answer::Reply(reply) if reply.error_code == 0 && reply.says_fail => Class::InDoubt,
+        // So is a refusal that names a call, or somebody who was called.
+        Answer::Reply(reply) if reply.error_code != 0 && names_a_call(reply) => Class::InDoubt,
         Answer::Reply(reply) => verdict(reply.error_code).class,
     }
+}
+
+/// Whether the reply carries what only a call that was started has.
+fn names_a_call(reply: &Reply) -> bool {
+    reply.call_id.is_some() || reply.callees.iter().any(|c| c.result_code == Some(0))
 }
 
 // In braces, so that the formatter leaves one line for each code.
@@ -180,7 +187,7 @@ const TABLE: &[(i64, Verdict)] = table! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Reply;
+    use crate::call::CalleeResult;
     use Class::{
         Accepted, App, AppBackOff, AppFreshSig, AppOrJob, Cannot, InDoubt, QuotaUsed, Safe,
         Throttled,
@@ -197,6 +204,31 @@ mod tests {
             callee_results: None,
             callees: Vec::new(),
         })
+    }
+
+    #[test]
+    fn a_refusal_that_names_a_call_is_a_contradiction_and_so_a_doubt() {
+        let callee = |result_code| CalleeResult {
+            callee: "ann".to_owned(),
+            result_code,
+        };
+        for code in [60007, 60020, 70001, 70107, 101_002, 60028] {
+            for (call_id, callees, doubt) in [
+                (Some("c-1".to_owned()), vec![], true),
+                (None, vec![callee(Some(6)), callee(Some(0))], true),
+                (None, vec![callee(Some(6)), callee(None)], false),
+            ] {
+                let Answer::Reply(plain) = reply(code, true, 200) else {
+                    unreachable!("it is a reply")
+                };
+                let class = classify(&Answer::Reply(Reply {
+                    call_id,
+                    callees,
+                    ..plain
+                }));
+                assert_eq!(class == InDoubt, doubt, "{code}");
+            }
+        }
     }
 
     /// Typed from the list of codes, not from the table.

@@ -23,10 +23,10 @@ const UNRECORDED_MAX: usize = 1000;
 /// How often a claim whose answer was lost is looked for.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often, and how many times, that is tried while the worker stops: for two seconds, within
-/// what the last requests may take.
-const GIVE_BACK_AT_STOP_EVERY: Duration = Duration::from_millis(200);
-const GIVE_BACK_AT_STOP: u32 = 10;
+/// How often that is done while the worker stops, and for how long: the database that lost the
+/// answer may be away for a moment.
+const GIVE_BACK_LAST_EVERY: Duration = Duration::from_millis(200);
+const GIVE_BACK_LAST: Duration = Duration::from_secs(3);
 
 /// What all duties share.
 pub(super) struct Context {
@@ -173,35 +173,40 @@ impl Context {
     }
 
     /// Gives a claim back whose answer was lost, trying until its lease is over: the statement may
-    /// still be running when this starts.
+    /// still be running when this starts. A worker that stops tries for a little longer.
     pub(super) fn give_back_later(self: &Arc<Self>, claim_token: Uuid, began: Instant) {
         let ctx = Arc::clone(self);
         self.tasks.spawn(async move {
-            let mut last_tries = GIVE_BACK_AT_STOP;
-            while began.elapsed() < ctx.lease {
-                match ctx.store.give_back(claim_token).await {
-                    Ok(0) => {}
-                    Ok(jobs) => {
-                        tracing::warn!(
-                            jobs,
-                            "the answer to a claim was lost; its jobs are given back"
-                        );
-                        ctx.wake.news();
-                        return;
-                    }
-                    Err(error) => ctx.health.failed(&error),
-                }
-                // A worker that stops goes on for a little: what it did not send must not be in
-                // doubt because of it.
-                if !ctx.sleep_or_stop(GIVE_BACK_EVERY).await {
-                    last_tries -= 1;
-                    if last_tries == 0 {
-                        return;
-                    }
-                    tokio::time::sleep(GIVE_BACK_AT_STOP_EVERY).await;
-                }
+            let until = began + ctx.lease;
+            tokio::select! {
+                () = ctx.give_back(claim_token, until, GIVE_BACK_EVERY) => return,
+                () = ctx.stop.cancelled() => {}
+            }
+            let until = until.min(Instant::now() + GIVE_BACK_LAST);
+            let last = ctx.give_back(claim_token, until, GIVE_BACK_LAST_EVERY);
+            if tokio::time::timeout_at(until.into(), last).await.is_err() {
+                tracing::debug!("a lost claim could not be given back before the worker stopped");
             }
         });
+    }
+
+    /// Tries until it has given a claim back, or until then.
+    async fn give_back(&self, claim_token: Uuid, until: Instant, every: Duration) {
+        while Instant::now() < until {
+            match self.store.give_back(claim_token).await {
+                Ok(0) => {}
+                Ok(jobs) => {
+                    tracing::warn!(
+                        jobs,
+                        "the answer to a claim was lost; its jobs are given back"
+                    );
+                    self.wake.news();
+                    return;
+                }
+                Err(error) => self.health.failed(&error),
+            }
+            tokio::time::sleep(every).await;
+        }
     }
 }
 

@@ -106,6 +106,47 @@ async fn a_row_that_cannot_be_a_call_fails_by_itself_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn jobs_of_the_first_instant_that_postgresql_knows_expire_and_hold_up_no_other() {
+    let rig = Rig::new().await;
+    let first = ("run_at", "'4714-11-24 00:00:00+00 BC'");
+    let at_once = rig
+        .insert("jack", &[first, ("ttl", "'1 microsecond'")])
+        .await;
+    let later = rig.insert("jill", &[first]).await;
+    rig.sql("INSERT INTO callq.jobs (app, robot_account, callees, run_at) VALUES ('unserved', 'robot', '{joan}', '4714-11-24 00:00:00+00 BC')")
+        .await;
+    let good = rig.insert("rose", &[]).await;
+    let worker = rig.worker().await;
+    rig.until_state(good, "placed").await;
+    for id in [at_once, later, later + 1] {
+        rig.until_state(id, "expired").await;
+    }
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lapsed_lease_is_found_whatever_stands_beside_it() {
+    let rig = Rig::new().await;
+    let bad = rig
+        .insert("jack", &[("run_at", "now() + interval '1 hour'")])
+        .await;
+    let good = rig
+        .insert("rose", &[("run_at", "now() + interval '1 hour'")])
+        .await;
+    rig.sql("ALTER TABLE callq.jobs DISABLE TRIGGER USER").await;
+    rig.sql(&format!(
+        "UPDATE callq.jobs SET state = 'dialing', attempt = 1, claim_token = gen_random_uuid(), on_doubt = 'retry',
+             lease_until = now() - interval '1 s', ring_timeout_ms = CASE id WHEN {bad} THEN 9223372036854775807 ELSE 10000 END"
+    ))
+    .await;
+    rig.sql("ALTER TABLE callq.jobs ENABLE TRIGGER USER").await;
+    let worker = rig.worker().await;
+    rig.until_state(good, "in_doubt").await;
+    rig.until_state(bad, "in_doubt").await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_number_that_only_the_database_can_hold_is_refused_where_it_is_written() {
     let rig = Rig::new().await;
     let huge = "1".to_owned() + &"0".repeat(400);

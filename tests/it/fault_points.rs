@@ -183,16 +183,20 @@ async fn killed_after_the_reply_the_job_is_in_doubt_and_is_not_rung_again() {
 
 /// The record statement has been carried out and cannot commit until the lock is free.
 async fn held_before_the_commit(scene: &Scene) -> (Program, i64, sqlx::PgConnection) {
+    held(scene, "UPDATE", "replied").await
+}
+
+/// What brings an attempt into this state has been carried out and cannot commit until the lock is
+/// free.
+async fn held(scene: &Scene, by: &str, state: &str) -> (Program, i64, sqlx::PgConnection) {
     use sqlx::Connection as _;
-    scene
-        .rig
-        .sql(
-            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-               $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
-             CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON callq.attempts DEFERRABLE INITIALLY DEFERRED
-               FOR EACH ROW WHEN (NEW.state = 'replied') EXECUTE FUNCTION wait()",
-        )
-        .await;
+    let wait = format!(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER wait AFTER {by} ON callq.attempts DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW WHEN (NEW.state = '{state}') EXECUTE FUNCTION wait()"
+    );
+    scene.rig.sql(&wait).await;
     let mut holder = sqlx::PgConnection::connect(scene.rig.db.url())
         .await
         .unwrap();
@@ -325,6 +329,25 @@ async fn a_living_worker_whose_claim_was_not_answered_gives_it_back_and_rings() 
     assert_eq!(scene.attempt_states(id).await, "not_sent,replied");
     worker.signal(libc::SIGTERM);
     worker.end().await.with_code(0);
+    scene.rig.audit().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_committed_after_its_worker_was_asked_to_stop_is_given_back() {
+    let scene = Scene::new().await;
+    let (mut worker, id, holder) = held(&scene, "INSERT", "claimed").await;
+    // The server does not know that nobody waits for the answer.
+    scene.database.cut();
+    worker.says("the database does not answer").await;
+    worker.signal(libc::SIGTERM);
+    worker.says("stopping").await;
+    drop(holder);
+    worker.end().await.with_code(0);
+    let job = scene.rig.job(id).await;
+    assert_eq!(
+        (job.state.as_str(), job.reason.as_deref(), scene.requests()),
+        ("scheduled", Some("given_back"), 0)
+    );
     scene.rig.audit().await;
 }
 

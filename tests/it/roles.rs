@@ -1,6 +1,7 @@
 //! The roles with real logins: what each may do, what none may, and how they come to be.
 
 mod catalogue;
+mod connections;
 mod migrate;
 mod programs;
 mod statements;

@@ -1,6 +1,7 @@
 //! `callq worker`: its environment, signals, probes and logs.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use callq::sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
@@ -213,10 +214,7 @@ async fn probes_and_metrics_are_served_where_asked() {
     let (database, sandbox) = (Database::new().await, sandbox().await);
     let mut command = worker(&database, &sandbox, &["--listen", "127.0.0.1:0"]);
     let mut worker = Program::start(&mut command);
-    let said = worker.says("/livez, /readyz and /metrics").await;
-    let address = said.split("serving http://").nth(1).expect("an address");
-    let address = address.split('/').next().and_then(|a| a.parse().ok());
-    let address: SocketAddr = address.expect("an address");
+    let address = probes_of(&mut worker).await;
     insert(database.pool(), "jack").await;
     requests(&sandbox, 1).await;
 
@@ -243,6 +241,59 @@ async fn probes_and_metrics_are_served_where_asked() {
     }
     worker.signal(libc::SIGTERM);
     worker.end().await.with_code(0);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_costs_no_result() {
+    let (database, sandbox) = (Database::new().await, sandbox().await);
+    let mut command = worker(&database, &sandbox, &[]);
+    let mut worker = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    // From here on every line of the log fails, and a refused call is one.
+    drop(worker.stderr.take());
+    insert(database.pool(), "code-70107-ann").await;
+    let failed = async {
+        while states(database.pool()).await != "failed 1" {
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = timeout(PATIENCE, failed).await;
+    seen.expect("the result is written");
+    let pid = worker.id().and_then(|id| i32::try_from(id).ok());
+    #[allow(unsafe_code, reason = "std can only kill a child")]
+    // SAFETY: two integers; the child is not reaped yet, so the number is its own.
+    let sent = unsafe { libc::kill(pid.expect("it runs"), libc::SIGTERM) };
+    assert_eq!(sent, 0);
+    let ended = timeout(PATIENCE, worker.wait()).await.expect("it ends");
+    assert_eq!(ended.expect("it is waited for").code(), Some(0));
+}
+
+#[tokio::test]
+async fn half_a_question_to_a_probe_does_not_hold_up_the_end() {
+    let (database, sandbox) = (Database::new().await, sandbox().await);
+    let mut worker = Program::start(&mut worker(
+        &database,
+        &sandbox,
+        &["--listen", "127.0.0.1:0"],
+    ));
+    let address = probes_of(&mut worker).await;
+    let mut asker = TcpStream::connect(address).await.expect("it listens");
+    asker
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+        .await
+        .expect("it reads");
+    // The half question is there before this one is answered.
+    assert_eq!(get(address, "/livez").await.0, 200);
+    worker.signal(libc::SIGTERM);
+    worker.end().await.with_code(0);
+    drop(asker);
+}
+
+/// Where a worker says that it serves its probes.
+async fn probes_of(worker: &mut Program) -> SocketAddr {
+    let said = worker.says("/livez, /readyz and /metrics").await;
+    let address = said.split("serving http://").nth(1).expect("an address");
+    let address = address.split('/').next().and_then(|a| a.parse().ok());
+    address.expect("an address")
 }
 
 /// Whether a text holds what looks like a `UserSig`: deflated JSON in Tencent's base64.
