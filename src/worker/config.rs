@@ -90,6 +90,9 @@ pub enum WorkerError {
     /// Nothing can be served.
     #[error("{0}")]
     NothingToServe(String),
+    /// One of the worker's own duties ended by itself.
+    #[error("a fault in callq: a duty of the worker ended by itself, see its log; start it again")]
+    Broken,
     /// Results were not written before the time to stop was up.
     #[error(
         "{0} results could not be written before the worker stopped; their jobs become in doubt \

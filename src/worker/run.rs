@@ -139,7 +139,8 @@ impl Worker {
         );
         let no_more = CancellationToken::new();
         let recorder = record::run(Arc::clone(&ctx), results, no_more.clone(), LAST_RESULTS);
-        let recording = tokio::spawn(recorder);
+        let broken = CancellationToken::new();
+        let recording = tokio::spawn(watched(&broken, recorder));
         let ended = CancellationToken::new();
         let beating = tokio::spawn(beat::run(Arc::clone(&ctx), ended.clone()));
         // To the end: the last results may need a new connection.
@@ -147,14 +148,22 @@ impl Worker {
             tokio::spawn(rotate::run(Arc::clone(&ctx), secret, ended.clone()));
         }
         let duties = TaskTracker::new();
-        duties.spawn(pauses::run(Arc::clone(&ctx)));
-        duties.spawn(listen::run(Arc::clone(&ctx)));
-        duties.spawn(serve::run(Arc::clone(&ctx)));
-        duties.spawn(rescue::run(Arc::clone(&ctx)));
-        duties.spawn(claim::run(Arc::clone(&ctx)));
+        duties.spawn(watched(&broken, pauses::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, listen::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, serve::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, rescue::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, claim::run(Arc::clone(&ctx))));
         duties.close();
 
-        stop.cancelled().await;
+        let whole = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            () = broken.cancelled() => {
+                tracing::error!("a fault in callq: a duty of this worker has ended; it stops");
+                // Whatever else waits for the end of this worker ends too.
+                stop.cancel();
+                Err(WorkerError::Broken)
+            }
+        };
         tracing::info!("stopping: requests under way are finished, nothing more is claimed");
         ctx.stop.cancel();
         ctx.beat_now.notify_one();
@@ -162,17 +171,32 @@ impl Worker {
         ctx.tasks.close();
         ctx.tasks.wait().await;
         no_more.cancel();
-        let unwritten = recording.await.unwrap_or(usize::MAX);
+        let unwritten = recording.await;
         ended.cancel();
         if timeout(LEAVING, beating).await.is_err() {
             tracing::debug!("the database is too slow to be told that the worker ends");
         }
         ctx.store.close().await;
-        if unwritten > 0 {
-            return Err(WorkerError::Unrecorded(unwritten));
+        match unwritten {
+            Ok(0) => whole?,
+            Ok(results) => return Err(WorkerError::Unrecorded(results)),
+            Err(_) => return Err(WorkerError::Broken),
         }
         tracing::info!("stopped; every result is written");
         Ok(())
+    }
+}
+
+/// A duty, and word of its end. None ends before it is asked to: one that does has panicked, and a
+/// worker that lived on without it would be silent.
+fn watched<D: Future>(
+    broken: &CancellationToken,
+    duty: D,
+) -> impl Future<Output = D::Output> + use<D> {
+    let ended = broken.clone().drop_guard();
+    async move {
+        let _ended = ended;
+        duty.await
     }
 }
 
@@ -205,4 +229,18 @@ fn name() -> String {
         host => host,
     };
     format!("{host}-{}-{:04x}", std::process::id(), fastrand::u16(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_duty_that_panics_is_missed() {
+        let broken = CancellationToken::new();
+        let duty = watched(&broken, async { panic!("on purpose") });
+        let ended: Result<(), _> = tokio::spawn(duty).await;
+        assert!(ended.is_err());
+        assert!(broken.is_cancelled());
+    }
 }

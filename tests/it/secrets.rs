@@ -313,7 +313,7 @@ async fn no_secret_and_no_private_text_is_printed_served_or_stored() {
     let mut jobs = Vec::new();
     for (callee, condition) in [
         ("jack", "state = 'placed'"),
-        ("refused", "state = 'failed'"),
+        ("refused", "state = 'in_doubt'"),
         ("object", "state = 'failed'"),
         ("doubt", "state = 'in_doubt'"),
         ("garbage", "state = 'in_doubt'"),
