@@ -89,7 +89,7 @@ pub(crate) fn table<const N: usize>(
     text
 }
 
-/// Every file below `tests/`, by its path.
+/// Every file that may hold tests, below `tests/` and `src/`, by its path.
 pub(crate) fn sources_of_tests() -> Vec<(String, String)> {
     fn below(folder: &Path, into: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).expect("the tests are there") {
@@ -101,10 +101,9 @@ pub(crate) fn sources_of_tests() -> Vec<(String, String)> {
             }
         }
     }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    below(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"),
-        &mut files,
-    );
+    below(&root.join("tests"), &mut files);
+    below(&root.join("src"), &mut files);
     files
 }
