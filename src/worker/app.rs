@@ -1,7 +1,7 @@
 //! One served app: its client, and what this worker has learnt about it.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -43,6 +43,18 @@ pub(super) struct App {
     /// Told when Tencent refuses what the app signs with: a new one may be there.
     pub refused: Notify,
     seen: Mutex<Seen>,
+    /// How many pauses of this app are being written.
+    pausing: AtomicUsize,
+}
+
+/// A pause that is being written: until it is, this worker sends nothing more of the app, though
+/// the database does not know yet.
+pub(super) struct Pausing(Arc<App>);
+
+impl Drop for Pausing {
+    fn drop(&mut self) {
+        self.0.pausing.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// When what happened last.
@@ -67,7 +79,19 @@ impl App {
             telling: AtomicBool::new(false),
             refused: Notify::new(),
             seen: Mutex::default(),
+            pausing: AtomicUsize::new(0),
         }
+    }
+
+    /// The app is about to be paused, until what is returned is dropped.
+    pub(super) fn about_to_pause(self: &Arc<Self>) -> Pausing {
+        self.pausing.fetch_add(1, Ordering::SeqCst);
+        Pausing(Arc::clone(self))
+    }
+
+    /// Whether a pause of this app is being written.
+    pub(super) fn is_about_to_pause(&self) -> bool {
+        self.pausing.load(Ordering::SeqCst) > 0
     }
 
     /// The name of the credentials that the next request is signed with.

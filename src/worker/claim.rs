@@ -148,6 +148,9 @@ impl Claimer {
         let mut shut_until: Option<Instant> = None;
         self.turn = (self.turn + 1) % apps.len();
         for app in apps[self.turn..].iter().chain(&apps[..self.turn]) {
+            if app.is_about_to_pause() {
+                continue;
+            }
             let slots = match app.circuit.passage(now) {
                 Passage::Free => free,
                 Passage::Probe => 1,
@@ -184,7 +187,12 @@ impl Claimer {
                 continue;
             };
             let mut granted = grant.granted.min(left);
-            if grant.probing || grant.paused {
+            let probed = grant.probing || grant.paused;
+            if !probed && self.paused_meanwhile(&ask.app) {
+                // The grant was made before it.
+                granted = 0;
+            }
+            if probed {
                 // Its token is kept for the job that may follow.
                 let turn = if grant.granted > 0 {
                     Turn::Ours
@@ -207,6 +215,12 @@ impl Claimer {
             }
         }
         (orders, probing)
+    }
+
+    /// Whether the app is about to be paused, or was paused since the grant.
+    fn paused_meanwhile(&self, name: &str) -> bool {
+        self.app(name)
+            .is_some_and(|app| place::held(&self.ctx, &app, Probing::No))
     }
 
     /// Asks about a paused app if it is this worker's turn, and returns how many jobs may go.

@@ -82,6 +82,13 @@ pub(super) fn policy(job: &Claimed, on_doubt: OnDoubt) -> Policy {
     }
 }
 
+/// Whether a pause that is in force, or is being written, forbids the request. A probe is not held
+/// by what it is to find out.
+pub(super) fn held(ctx: &Context, app: &App, probing: Probing) -> bool {
+    (probing == Probing::No && app.is_about_to_pause())
+        || ctx.pauses.hold(&app.name, &app.fingerprint(), probing)
+}
+
 /// Everything that can forbid a request, checked immediately before it is sent.
 fn ready(
     ctx: &Context,
@@ -107,7 +114,7 @@ fn ready(
     .map_err(|fault| Transition::invalid(fault.to_string()))?;
     let on_doubt = OnDoubt::parse(&job.on_doubt)
         .ok_or_else(|| Transition::invalid("on_doubt is unknown".into()))?;
-    if ctx.pauses.hold(&app.name, &app.fingerprint(), probing) {
+    if held(ctx, app, probing) {
         return Err(Transition::give_back(
             "the app was paused before the request was sent",
         ));

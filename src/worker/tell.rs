@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::app::{App, BACK_OFF};
 use super::context::Context;
+use super::pauses;
 use crate::call::{Answer, Class, Reason, Transition};
 use crate::store::StoreError;
 
@@ -41,7 +42,7 @@ pub(super) fn tell(
         (_, Reason::AppFault) if app.fingerprint() != signer => {}
         (_, Reason::AppFault) => {
             app.refused.notify_one();
-            let signer = signer.to_owned();
+            let (signer, pausing) = (signer.to_owned(), app.about_to_pause());
             let detail = detail(answer);
             if class == Class::AppBackOff {
                 app.back_off(now);
@@ -49,6 +50,7 @@ pub(super) fn tell(
             tell_database(ctx, app, move |ctx, app| async move {
                 let paused = pause_app(&ctx, &app, &signer, "app_fault", detail, PROBE_AFTER);
                 paused.await?;
+                drop(pausing);
                 match class {
                     Class::AppBackOff => put_off_probe(&ctx, &app).await,
                     _ => Ok(()),
@@ -57,9 +59,12 @@ pub(super) fn tell(
         }
         (_, Reason::QuotaUsed) => {
             let (detail, signer) = (detail(answer), signer.to_owned());
+            let pausing = app.about_to_pause();
             tell_database(ctx, app, |ctx, app| async move {
                 let wait = PROBE_QUOTA_AFTER;
-                pause_app(&ctx, &app, &signer, "quota_used", detail, wait).await
+                let paused = pause_app(&ctx, &app, &signer, "quota_used", detail, wait).await;
+                drop(pausing);
+                paused
             });
         }
         _ => {}
@@ -149,9 +154,9 @@ async fn pause_app(
              SELECT callq.resume_app('{}')",
             app.name
         );
-        ctx.pauses.refresh_soon();
     }
-    Ok(())
+    // Read here, whoever wrote it: from now on the pause itself holds every request back.
+    pauses::read(ctx).await
 }
 
 /// The code and text that a pause is told with.
