@@ -11,6 +11,7 @@ pub(super) fn for_store(error: &StoreError) -> Option<&'static str> {
         // Depends on the command, and is told by it.
         StoreError::Denied { .. } => return None,
         StoreError::Pooler => POOLER,
+        StoreError::HistoryUnsure => "see `callq status`",
         StoreError::Silent { .. } => "look at the network, and at the server's log",
         StoreError::Connect(_) | StoreError::Statement { .. } => match ConnectFault::of(error) {
             ConnectFault::Other => return for_refusal(error.sqlstate()?.as_ref()),

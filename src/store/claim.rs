@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::connect::bounded;
+use super::connect::{bounded, watched};
 use super::grant::{columns, count, seconds};
-use super::{Lows, Store, StoreError};
+use super::{Epoch, Lows, Store, StoreError};
 
 /// What a worker may claim of one app.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct ClaimOrder {
 pub struct Claims {
     /// The jobs to place now, in due order within each app.
     pub jobs: Vec<Claimed>,
+    /// When it was made, for [`Store::history_holds`].
+    pub epoch: Epoch,
     /// Jobs found past their deadline, which are ended now: app, state and reason of each.
     pub ended: Vec<(String, String, String)>,
 }
@@ -85,7 +87,8 @@ impl Store {
     /// lost can be given back ([`Store::give_back`]).
     ///
     /// # Errors
-    /// If the database did not answer. The claim may have been committed all the same.
+    /// If the database did not answer, or may have lost a part of its history. The claim may have
+    /// been committed all the same.
     pub async fn claim(
         &self,
         orders: &[ClaimOrder],
@@ -96,7 +99,8 @@ impl Store {
         let apps: Vec<String> = orders.iter().map(|o| o.app.clone()).collect();
         let slots: Vec<i32> = orders.iter().map(|o| count(o.granted)).collect();
         let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
-        let rows = bounded!(
+        let epoch = self.watch.as_ref().map(|w| w.epoch()).unwrap_or_default();
+        let rows = watched!(
             self,
             "claim jobs",
             fetch_all,
@@ -114,7 +118,10 @@ impl Store {
             )
         )?;
 
-        let mut claims = Claims::default();
+        let mut claims = Claims {
+            epoch,
+            ..Claims::default()
+        };
         for row in rows {
             if row.state != "dialing" {
                 let reason = row.reason.unwrap_or_default();
@@ -144,6 +151,11 @@ impl Store {
                 on_doubt: row.on_doubt,
                 retry_callees: row.retry_callees,
             });
+        }
+        if let (Some(watch), Some(job)) = (&self.watch, claims.jobs.first())
+            && !watch.note_claim(epoch, job.job_id, job.attempt, claim_token)
+        {
+            return Err(StoreError::HistoryUnsure);
         }
         Ok(claims)
     }

@@ -1,6 +1,7 @@
 //! The pool of connections and what goes wrong with it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -9,6 +10,8 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::SchemaFault;
+use super::history::Watch;
+use super::migrate::check_schema;
 use crate::call::readable;
 
 /// What every connection of a worker is set to before its first statement.
@@ -47,7 +50,29 @@ pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(15);
 /// not come: whatever was waiting for it must not wait for ever.
 macro_rules! bounded {
     ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
+        crate::store::connect::answered!($store.connection(), $verb, $fetch, $query)
+    };
+}
+pub(super) use bounded;
+
+/// The same for what may lead to a ring, or end a job: only while it is known that the database has
+/// lost nothing. Asked once there is a connection, since a new one may have found out otherwise.
+macro_rules! watched {
+    ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
         match $store.connection().await {
+            Ok(_) if !$store.history_is_open() => Err(StoreError::HistoryUnsure),
+            connected => {
+                let connected = std::future::ready(connected);
+                crate::store::connect::answered!(connected, $verb, $fetch, $query)
+            }
+        }
+    };
+}
+pub(super) use watched;
+
+macro_rules! answered {
+    ($connection:expr, $verb:literal, $fetch:ident, $query:expr) => {
+        match $connection.await {
             Err(error) => Err(StoreError::during($verb)(error)),
             Ok(mut connection) => {
                 let answer = $query.$fetch(&mut *connection);
@@ -63,12 +88,14 @@ macro_rules! bounded {
         }
     };
 }
-pub(super) use bounded;
+pub(super) use answered;
 
 /// A pool of connections to one database with the schema `callq`.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) pool: PgPool,
+    /// What a worker's connections know of the database's history; others watch nothing.
+    pub(super) watch: Option<Arc<Watch>>,
 }
 
 /// Why a statement did not do what it was asked to.
@@ -89,6 +116,9 @@ pub enum StoreError {
     /// A pooler in transaction or statement mode is in front.
     #[error("a pooler in front of the database gives sessions away between transactions")]
     Pooler,
+    /// It may have lost a part of its history: nothing that could ring a phone is done.
+    #[error("it is not known whether this database has lost a part of its history")]
+    HistoryUnsure,
     /// The connection went silent in the middle of a statement, which may have been carried out.
     #[error("the database did not answer in time when asked to {verb}; the connection is given up")]
     Silent {
@@ -199,7 +229,46 @@ impl Store {
             .connect_lazy_with(options);
         // Said goodbye to without waiting for the answer: the pool has its own connections.
         drop(first);
-        Ok(Self { pool })
+        Ok(Self { pool, watch: None })
+    }
+
+    /// The same for a worker: checks the schema, and looks with every new connection whether the
+    /// database is still the one that it wrote to. Nothing can be claimed before [`Store::attest`].
+    ///
+    /// # Errors
+    /// As [`Store::connect`], or if the schema is another one.
+    pub async fn connect_watching(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let mut first = connect_plainly(&options).await?;
+        check_schema(&mut first).await?;
+        let watch = Arc::new(Watch::default());
+        // A standby is told at once, and not after ten seconds.
+        watch
+            .meet(&mut first)
+            .await
+            .map_err(StoreError::during("tell its history"))?;
+        let (meeting, lending, taking_back) =
+            (Arc::clone(&watch), Arc::clone(&watch), Arc::clone(&watch));
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |connection, _| {
+                let watch = Arc::clone(&meeting);
+                Box::pin(async move { watch.meet(connection).await })
+            })
+            // One that leads to the server of before must not serve a claim of now.
+            .before_acquire(move |_, of| {
+                let current = lending.is_current(of.age);
+                Box::pin(async move { Ok(current) })
+            })
+            .after_release(move |_, of| {
+                let current = taking_back.is_current(of.age);
+                Box::pin(async move { Ok(current) })
+            })
+            .connect_lazy_with(options);
+        drop(first);
+        let watch = Some(watch);
+        Ok(Self { pool, watch })
     }
 
     /// Logs in as `url` says from the next connection on, once the database has let it in; open
@@ -233,6 +302,12 @@ impl Store {
     /// takes no more of them it tries for as long as it may; whatever comes back meanwhile is as
     /// good, or a server at its limit would hold up a worker that has connections of its own.
     pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        if self.watch.as_ref().is_some_and(|watch| watch.take_purge()) {
+            // try_acquire asks nothing.
+            while let Some(idle) = self.pool.try_acquire() {
+                drop(idle.detach());
+            }
+        }
         let opened = self.pool.acquire();
         tokio::pin!(opened);
         loop {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::connect::bounded;
+use super::connect::{bounded, watched};
 use super::{Store, StoreError};
 
 /// Seconds until the first probe of a paused app; doubled by each probe, at most 300.
@@ -79,7 +79,7 @@ impl Store {
         let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
         let kinds: Vec<&str> = asks.iter().map(|a| a.kind).collect();
         let [low0, low1, low2, low3] = columns(asks, |a| a.lows);
-        let rows = bounded!(
+        let rows = watched!(
             self,
             "grant calls",
             fetch_all,

@@ -10,7 +10,7 @@ use super::roles::{self, Roles};
 use super::{Store, StoreError, refuse_transaction_pooler};
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
-pub const SCHEMA_VERSION: i32 = 4;
+pub const SCHEMA_VERSION: i32 = 5;
 
 /// What is wrong with the schema of a database. What to do about it is
 /// [`SchemaFault::way_out`].

@@ -48,7 +48,8 @@ impl ConnectFault {
             | StoreError::OtherDatabase
             | StoreError::Schema(_)
             | StoreError::Denied { .. }
-            | StoreError::Pooler => Self::Other,
+            | StoreError::Pooler
+            | StoreError::HistoryUnsure => Self::Other,
         }
     }
 

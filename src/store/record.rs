@@ -126,8 +126,10 @@ pub enum Written {
     SecondRing,
     /// Somebody has the job's row locked: to be tried again.
     Locked,
-    /// No attempt row took it: it has been answered already, or another claim made it.
+    /// No attempt row took it: it has been answered already.
     NoAttempt,
+    /// There is no attempt of this claim: the database has forgotten it.
+    Forgotten,
 }
 
 impl Store {
@@ -198,6 +200,7 @@ impl Store {
                 attempt: row.attempt,
                 written: match (row.written, row.filed, row.second_ring) {
                     (false, _, _) => Written::Locked,
+                    (true, false, _) if row.forgotten => Written::Forgotten,
                     (true, false, _) => Written::NoAttempt,
                     (true, true, true) => Written::SecondRing,
                     (true, true, false) => Written::Yes,

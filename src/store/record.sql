@@ -127,6 +127,8 @@ WITH result AS (
     ON CONFLICT (root_id, ring_no) WHERE root_id IS NOT NULL DO NOTHING
 )
 SELECT r.job_id AS "job_id!", r.attempt AS "attempt!", d.job_id IS NOT NULL AS "written!", f.job_id IS NOT NULL AS "filed!",
+       f.job_id IS NULL AND NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = r.job_id AND a.attempt = r.attempt
+           AND a.claim_token = r.claim_token) AS "forgotten!",
        coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason,
        -- The other workers do not know of a try that this result puts off.
        CASE WHEN m.state = 'scheduled' AND m.due_at <= now() + interval '60 seconds' THEN callq.wake_workers()::text END AS woken

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::connect::bounded;
+use super::connect::watched;
 use super::{Store, StoreError};
 use crate::call::DOUBT_ENDS_AFTER;
 
@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn lapse(&self) -> Result<Vec<Lapsed>, StoreError> {
-        let rows = bounded!(
+        let rows = watched!(
             self,
             "look for lapsed leases",
             fetch_all,
@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn settle(&self) -> Result<Vec<Settled>, StoreError> {
-        let rows = bounded!(
+        let rows = watched!(
             self,
             "settle doubts",
             fetch_all,
@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn refuse(&self) -> Result<u64, StoreError> {
-        let done = bounded!(
+        let done = watched!(
             self,
             "fail jobs that nobody can claim",
             execute,
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn expire(&self, from: &Walk) -> Result<(u64, Option<Walk>), StoreError> {
-        let row = bounded!(
+        let row = watched!(
             self,
             "end jobs whose deadline has passed",
             fetch_one,

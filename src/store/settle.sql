@@ -1,8 +1,8 @@
 -- Applies on_doubt to jobs in doubt whose time has come without evidence.
 --
 -- $1: how many at most. $2: the longest time a doubt is kept open, in seconds.
--- retry: scheduled again, unless its deadline, its attempts, a cancel or a late reply that an earlier
--- attempt rang speaks against it; otherwise, and for hold and reconcile, it stays in doubt until $2 after the claim and then ends unresolved.
+-- retry: scheduled again, unless its deadline, its attempts, a cancel, a late reply that an earlier
+-- attempt rang, or a gap in the database's history (callq.recover) speaks against it; otherwise, and for hold and reconcile, it stays in doubt until $2 after the claim and then ends unresolved.
 -- Guarantees: nothing rings again past expires_at or max_attempts; nothing is called failed that
 -- may have rung.
 -- Index: jobs_leases.
@@ -29,7 +29,7 @@ WITH due AS MATERIALIZED (
     ) AS gives_up
     CROSS JOIN LATERAL (
         SELECT gives_up.at AS gives_up_at,
-            CASE WHEN was.on_doubt = 'retry' AND was.expires_at > now() AND was.attempts_used < was.max_attempts
+            CASE WHEN was.on_doubt = 'retry' AND was.reason IS DISTINCT FROM 'history_lost' AND was.expires_at > now() AND was.attempts_used < was.max_attempts
                       AND was.cancel_requested_at IS NULL
                       AND NOT EXISTS (SELECT FROM callq.attempts AS e WHERE e.job_id = was.id AND e.second_ring) THEN 'scheduled'
                  WHEN gives_up.at <= now() THEN 'unresolved'

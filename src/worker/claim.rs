@@ -83,6 +83,10 @@ struct Claimer {
 impl Claimer {
     async fn step(&mut self) -> Next {
         let now = Instant::now();
+        if !self.ctx.store.history_is_open() {
+            // Opening it brings news.
+            return Next::SleepUntil(now + self.ctx.poll_interval);
+        }
         let free = self.ctx.room_for_claims().min(BATCH_MAX);
         if free == 0 {
             return Next::SleepUntil(now + self.ctx.poll_interval);
@@ -325,6 +329,7 @@ impl Claimer {
                 job,
                 app,
                 claim_token,
+                epoch: claims.epoch,
                 began,
                 probing,
                 slot,

@@ -64,6 +64,10 @@ impl Health {
 
     /// The database did not answer. Said once, until it answers again.
     pub(super) fn failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::HistoryUnsure) {
+            // Told by the duty that watches it.
+            return;
+        }
         if ConnectFault::of(error).is_of_the_login() {
             self.login_refused.notify_one();
         }

@@ -97,6 +97,7 @@ fn pass_on(ctx: &Context, ear: &Ear, heard: Heard) {
     match heard {
         Heard::Jobs => ctx.wake.news(),
         Heard::Pauses => {
+            ctx.store.look_at_history_soon();
             ctx.pauses.refresh_soon();
             ctx.wake.news();
         }

@@ -66,6 +66,8 @@ pub struct Metrics {
     claim_batch: Histogram,
     record_batch: Histogram,
     deaf: Gauge<i64, AtomicI64>,
+    history_unsure: Gauge<i64, AtomicI64>,
+    results_forgotten: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -152,6 +154,18 @@ impl Default for Metrics {
             "1 while notifications do not arrive and only the poll finds work",
             deaf.clone(),
         );
+        let history_unsure = Gauge::default();
+        registry.register(
+            "history_unsure",
+            "1 while nothing is claimed because the database may have lost a part of its history",
+            history_unsure.clone(),
+        );
+        let results_forgotten = Counter::default();
+        registry.register(
+            "results_forgotten",
+            "Results whose attempt the database has forgotten",
+            results_forgotten.clone(),
+        );
         Self {
             registry,
             depth,
@@ -167,6 +181,8 @@ impl Default for Metrics {
             claim_batch,
             record_batch,
             deaf,
+            history_unsure,
+            results_forgotten,
         }
     }
 }
@@ -283,6 +299,14 @@ impl Metrics {
             app: app.to_owned(),
         };
         self.circuit.get_or_create(&label).set(open);
+    }
+
+    pub(super) fn history_unsure(&self, unsure: i64) {
+        self.history_unsure.set(unsure);
+    }
+
+    pub(super) fn result_forgotten(&self) {
+        self.results_forgotten.inc();
     }
 
     pub(super) fn deaf(&self, deaf: i64) {

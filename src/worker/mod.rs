@@ -10,6 +10,7 @@
 //! - `pauses`: what is paused now, known within a second.
 //! - `probe`: asks whether a paused app is worth a job again, by a command that rings nobody.
 //! - `serve`: tells the database which apps are served.
+//! - `history`: watches whether the database still has everything that was written into it.
 //! - `beat`: tells the database how this worker stands, for people to see.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
@@ -24,6 +25,7 @@ mod claim;
 mod config;
 mod context;
 mod health;
+mod history;
 mod listen;
 mod metrics;
 mod migrate;

@@ -16,6 +16,7 @@ use crate::store::{AttemptState, Claimed, WriteBack};
 pub(super) struct Owed {
     ctx: Arc<Context>,
     app: String,
+    call_room: String,
     result: Option<WriteBack>,
     slot: Option<OwnedSemaphorePermit>,
     room: Option<OwnedSemaphorePermit>,
@@ -34,6 +35,7 @@ impl Owed {
         Self {
             ctx: Arc::clone(ctx),
             app: app.to_owned(),
+            call_room: job.room_id.clone(),
             result: Some(lost(job, claim_token)),
             slot: Some(slot),
             room: Some(room),
@@ -64,6 +66,7 @@ impl Drop for Owed {
         self.ctx.recorder.hand_over(Envelope {
             write_back,
             app: std::mem::take(&mut self.app),
+            call_room: std::mem::take(&mut self.call_room),
             stripped: false,
             repeated: false,
             room,

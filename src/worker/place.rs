@@ -18,7 +18,7 @@ use crate::call::{
     Answer, AppHealth, Class, Family, OnDoubt, Policy, Reason, RefusedCallees, StartCall,
     StartCallFields, Transition, Tried, decide,
 };
-use crate::store::{AttemptState, Claimed, WriteBack};
+use crate::store::{AttemptState, Claimed, Epoch, WriteBack};
 use crate::tencent;
 
 /// A request is not sent with less of the lease left than its timeout and this: recording takes
@@ -30,6 +30,8 @@ pub(super) struct Order {
     pub job: Claimed,
     pub app: Arc<App>,
     pub claim_token: Uuid,
+    /// When it was claimed, in the history of the database.
+    pub epoch: Epoch,
     /// When the claim was sent: lease and deadline are counted from here, which is the safe side.
     pub began: Instant,
     /// Whether it finds out if a paused app works again, and so ignores that pause.
@@ -47,13 +49,14 @@ pub(super) async fn place(ctx: Arc<Context>, order: Order) {
         job,
         app,
         claim_token,
+        epoch,
         began,
         probing,
         slot,
         room,
     } = order;
     let owed = Owed::new(&ctx, &app.name, &job, claim_token, slot, room);
-    let result = match ready(&ctx, &job, &app, began, probing) {
+    let result = match ready(&ctx, &job, &app, began, probing, epoch) {
         Err(transition) => not_sent(&job, claim_token, transition),
         Ok((call, policy)) => send(&ctx, &job, &app, &call, &policy, claim_token, began).await,
     };
@@ -96,6 +99,7 @@ fn ready(
     app: &App,
     began: Instant,
     probing: Probing,
+    epoch: Epoch,
 ) -> Result<(StartCall, Policy), Transition> {
     let offline_push = job.offline_push.as_deref().map(serde_json::from_str);
     let offline_push = offline_push
@@ -117,6 +121,11 @@ fn ready(
     if held(ctx, app, probing) {
         return Err(Transition::give_back(
             "the app was paused before the request was sent",
+        ));
+    }
+    if !ctx.store.history_holds(epoch) {
+        return Err(Transition::give_back(
+            "the database may have lost a part of its history",
         ));
     }
     let elapsed = began.elapsed();

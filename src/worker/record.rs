@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use crate::store::{Recorded, StoreError, WriteBack, Written};
+use crate::store::{AttemptState, Recorded, StoreError, WriteBack, Written};
 
 /// The most results of one statement.
 const BATCH_MAX: usize = 200;
@@ -31,6 +31,8 @@ const AWAY_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Envelope {
     pub write_back: WriteBack,
     pub app: String,
+    /// The room that the request named, for a person who looks for the call.
+    pub call_room: String,
     /// Whether the texts from outside have been dropped because the database refuses them.
     pub stripped: bool,
     /// Whether it was sent before, to no answer: then it may be written already.
@@ -261,6 +263,7 @@ fn report(ctx: &Context, envelope: &Envelope, row: &Recorded) {
                  have rung twice"
             );
         }
+        Written::Forgotten => forgotten(ctx, envelope),
         Written::NoAttempt if envelope.repeated => tracing::debug!(
             job.id = row.job_id,
             job.attempt = row.attempt,
@@ -272,4 +275,29 @@ fn report(ctx: &Context, envelope: &Envelope, row: &Recorded) {
             "no attempt took the result: it has been answered before, or was given back"
         ),
     }
+}
+
+/// The database has lost the attempt: only this worker still knows of it.
+fn forgotten(ctx: &Context, envelope: &Envelope) {
+    let result = &envelope.write_back;
+    let (job, attempt) = (result.job_id, result.attempt);
+    if result.attempt_state == AttemptState::NotSent {
+        tracing::warn!(
+            job.id = job,
+            job.attempt = attempt,
+            "the database has forgotten an attempt whose request was not sent"
+        );
+        return;
+    }
+    ctx.metrics.result_forgotten();
+    tracing::error!(
+        job.id = job,
+        job.attempt = attempt,
+        job.app = envelope.app,
+        call.room = envelope.call_room,
+        call.id = result.call_id.as_deref(),
+        verdict = result.transition.next.as_str(),
+        "the database has forgotten an attempt whose phone may have rung: it has lost a part of its \
+         history; settle the job with `callq jobs resolve`"
+    );
 }

@@ -20,6 +20,9 @@ pub(super) async fn run(ctx: Arc<Context>) {
     let mut pause = EVERY.mul_f64(fastrand::f64());
     while ctx.sleep_or_stop(pause).await {
         pause = EVERY;
+        if !ctx.store.history_is_open() {
+            continue;
+        }
         // Each for itself: what keeps one from its work must not keep the others from theirs.
         for done in [
             lapse(&ctx).await,

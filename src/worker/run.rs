@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
-use super::{WorkerConfig, WorkerError, beat, claim, listen, pauses, record, rescue, serve};
+use super::{WorkerConfig, WorkerError, beat, claim, history, listen, pauses, record, rescue, serve};
 use crate::store::{Store, refuse_transaction_pooler};
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
@@ -52,8 +52,7 @@ impl Worker {
     pub async fn start(config: WorkerConfig) -> Result<Self, WorkerError> {
         check_lease(&config)?;
         refuse_transaction_pooler(&config.database_url).await?;
-        let store = Store::connect(&config.database_url, CONNECTIONS).await?;
-        store.check_schema().await?;
+        let store = Store::connect_watching(&config.database_url, CONNECTIONS).await?;
         let mut apps = Vec::new();
         let mut refusals = Vec::new();
         let login = config.database_url_again;
@@ -84,6 +83,7 @@ impl Worker {
         let ctx = Context::new(store, name(), apps, &limits, recorder);
         // Known before the first claim, so that nothing is sent into a pause.
         pauses::read(&ctx).await?;
+        history::begin(&ctx).await?;
         Ok(Self {
             ctx: Arc::new(ctx),
             rotating,
@@ -149,6 +149,7 @@ impl Worker {
         }
         let duties = TaskTracker::new();
         duties.spawn(watched(&broken, pauses::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, history::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, listen::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, serve::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, rescue::run(Arc::clone(&ctx))));

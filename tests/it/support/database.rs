@@ -62,8 +62,17 @@ impl Database {
         let name = fresh_name();
         // template0 never has a connection, which would block the copy.
         let template = template.unwrap_or("template0");
+        let is_copy = template != "template0";
         run(format!(r#"CREATE DATABASE "{name}" TEMPLATE "{template}""#)).await;
         let url = server().url(&name);
+        if is_copy {
+            // A copy could ring what its model rings; workers would wait for `callq recover`.
+            let options = url.parse().expect("the server's URL is one");
+            let mut connection = connect(&options).await;
+            let accepted = sqlx::raw_sql("UPDATE callq.meta SET history_origin = (callq.present_history()).origin").execute(&mut connection);
+            accepted.await.expect("the schema is the newest");
+            connection.close().await.expect("a connection closes");
+        }
         let options = PgPoolOptions::new().max_connections(POOL_CONNECTIONS);
         let pool = options.connect_lazy_with(url.parse().expect("the server's URL is one"));
         Self { name, url, pool }
