@@ -12,12 +12,13 @@
 -- is promoted or recovered from an archive. It is read off the write-ahead log: the control file's follows
 -- only with the first checkpoint. All of it may be read by everybody (PostgreSQL 15); a server that keeps its
 -- identifier to itself is known by the rest.
-CREATE FUNCTION callq.present_history(OUT in_recovery boolean, OUT origin text, OUT timeline integer, OUT wal_position bigint)
+CREATE FUNCTION callq.present_history(OUT in_recovery boolean, OUT origin text, OUT timeline integer, OUT wal_position bigint, OUT server_started bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_system text := 'unknown';
 BEGIN
     in_recovery := pg_is_in_recovery();
+    server_started := extract(epoch FROM pg_postmaster_start_time()) * 1000000;
     IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
         SELECT s.system_identifier INTO v_system FROM pg_control_system() AS s;
     END IF;
@@ -29,7 +30,7 @@ BEGIN
         wal_position := pg_current_wal_flush_lsn() - '0/0';
     END IF;
 END $$;
-COMMENT ON FUNCTION callq.present_history IS 'The history that this server is in now: whether it is a standby; its origin (system identifier, database, table); its timeline; how far its write-ahead log is on disk, in bytes. The last two are NULL on a standby.';
+COMMENT ON FUNCTION callq.present_history IS 'The history that this server is in now: whether it is a standby; its origin (system identifier, database, table); its timeline; how far its write-ahead log is on disk, in bytes (both NULL on a standby); when the server was started, in microseconds since 1970.';
 
 ALTER TABLE callq.meta
     ADD COLUMN history_origin       text,
@@ -144,7 +145,7 @@ COMMENT ON COLUMN callq.history.timeline IS 'Its timeline.';
 CREATE FUNCTION callq.attest(
     p_worker text, p_up_s double precision, p_joined bigint, p_write bigint, p_wrote bigint,
     p_job_id bigint, p_attempt integer, p_claim_token uuid, p_origin text, p_timeline integer, p_wal_position bigint,
-    OUT may_work boolean, OUT history_no bigint, OUT origin text, OUT timeline integer, OUT wal_position bigint)
+    OUT may_work boolean, OUT history_no bigint, OUT origin text, OUT timeline integer, OUT wal_position bigint, OUT server_started bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -159,6 +160,7 @@ BEGIN
     origin := v_here.origin;
     timeline := v_here.timeline;
     wal_position := v_here.wal_position;
+    server_started := v_here.server_started;
     IF v_here.in_recovery THEN
         RETURN;
     END IF;

@@ -33,6 +33,7 @@ mod logging;
 mod man;
 mod migrate;
 mod print;
+mod recover;
 mod roles;
 mod sandbox;
 mod settings;
@@ -90,6 +91,7 @@ enum Command {
     Jobs(jobs::Jobs),
     Apps(apps::Apps),
     Status(status::Status),
+    Recover(recover::Recover),
     Config(config::Config),
     Completions(completions::Completions),
     Man(man::Man),
@@ -105,9 +107,11 @@ impl Command {
     const fn ways_out(&self) -> WaysOut {
         let if_denied = match self {
             Self::Migrate(_) => "migrate as the owner of the schema, or of the database",
-            Self::Enqueue(_) | Self::Jobs(_) | Self::Apps(_) | Self::Status(_) => {
-                "grant it callq_enqueue; `callq roles sql` tells how"
-            }
+            Self::Enqueue(_)
+            | Self::Jobs(_)
+            | Self::Apps(_)
+            | Self::Status(_)
+            | Self::Recover(_) => "grant it callq_enqueue; `callq roles sql` tells how",
             _ => "grant it callq_worker; `callq roles sql` tells how",
         };
         let if_misconfigured = match self {
@@ -175,6 +179,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Jobs(jobs) => jobs.run(config).await,
         Command::Apps(apps) => apps.run(config).await,
         Command::Status(status) => status.run(config).await,
+        Command::Recover(recover) => recover.run(config).await,
         Command::Config(show) => show.run(config),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

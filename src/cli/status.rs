@@ -14,7 +14,7 @@ use super::table::shown;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
-use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, WorkerRow};
+use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, Waiting, WorkerRow};
 
 const EXAMPLES: &str = "Examples:\n  \
     callq status\n  \
@@ -70,6 +70,7 @@ struct Seen {
     apps: Vec<AppRow>,
     workers: Vec<WorkerRow>,
     circuits: Vec<CircuitRow>,
+    history: Waiting,
 }
 
 impl Seen {
@@ -79,6 +80,7 @@ impl Seen {
             apps: store.apps().await?,
             workers: store.workers().await?,
             circuits: store.circuits().await?,
+            history: store.waiting().await?,
         })
     }
 }
@@ -106,6 +108,7 @@ fn json(seen: &Seen) -> Value {
         "apps": apps,
         "workers": seen.workers,
         "circuits": seen.circuits,
+        "history": seen.history,
     })
 }
 
@@ -158,6 +161,13 @@ fn screen(seen: &Seen) -> String {
 fn troubles(seen: &Seen) -> Vec<String> {
     let (overall, apps) = (&seen.overall, &seen.apps);
     let mut lines = Vec::new();
+    if !seen.history.is_accepted() {
+        lines.push(format!(
+            "Nothing is claimed: {}. To do: {}",
+            readable(&seen.history.says),
+            readable(&seen.history.next_step)
+        ));
+    }
     if let Some(paused) = everything_is_paused(overall) {
         lines.push(format!("{paused}. To end it: callq apps resume --all"));
     }

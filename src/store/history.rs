@@ -64,6 +64,7 @@ struct Place {
 struct Sight {
     place: Place,
     wal_position: i64,
+    server_started: i64,
     history_no: i64,
     accepted: bool,
 }
@@ -85,6 +86,8 @@ struct Known {
     joined: Option<i64>,
     /// Where that is, and the furthest position of the log that was seen there.
     at: Option<(Place, i64)>,
+    /// When the server was started that had everything. After a restart its disk may be another.
+    server_started: i64,
     /// The number of the last write that was tried, and of the newest that was acknowledged.
     write: i64,
     wrote: i64,
@@ -116,7 +119,8 @@ impl Known {
             }
             _ => false,
         };
-        if !(known && sight.accepted && self.joined == Some(sight.history_no)) {
+        let same_server = self.server_started == sight.server_started;
+        if !(known && same_server && sight.accepted && self.joined == Some(sight.history_no)) {
             self.shut();
         }
     }
@@ -130,13 +134,15 @@ impl Known {
     }
 
     /// The answer to what was said in `asked`.
-    fn hear(&mut self, asked: &Self, history_no: i64, place: Place, position: i64) {
+    fn hear(&mut self, asked: &Self, history_no: i64, place: Place, at: (i64, i64)) {
+        let (position, server_started) = at;
         if self.epoch != asked.epoch {
             // Shut since: the answer may be of another server.
             return;
         }
         self.open = true;
         self.joined = Some(history_no);
+        self.server_started = server_started;
         self.wrote = asked.write;
         if self.claim == asked.claim {
             self.claim = None;
@@ -218,6 +224,12 @@ impl Watch {
     }
 }
 
+/// Whether the database no longer has what it had: classes 42 and 3F.
+fn is_about_the_schema(error: &StoreError) -> bool {
+    let code = error.sqlstate();
+    code.is_some_and(|code| code.starts_with("42") || code.starts_with("3F"))
+}
+
 fn sight(row: &PgRow) -> Result<Sight, sqlx::Error> {
     Ok(Sight {
         place: Place {
@@ -225,6 +237,7 @@ fn sight(row: &PgRow) -> Result<Sight, sqlx::Error> {
             timeline: row.try_get("timeline!")?,
         },
         wal_position: row.try_get("wal_position!")?,
+        server_started: row.try_get("server_started!")?,
         history_no: row.try_get("history_no!")?,
         accepted: row.try_get("accepted!")?,
     })
@@ -235,6 +248,12 @@ impl Store {
     #[must_use]
     pub fn history_is_open(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| watch.is_open())
+    }
+
+    /// The number of the history that this worker works in; `None`: of none yet.
+    #[must_use]
+    pub fn history_no(&self) -> Option<i64> {
+        self.watch.as_ref()?.known().joined
     }
 
     /// Whether calls of a claim made in `epoch` may still be placed.
@@ -268,12 +287,19 @@ impl Store {
     /// # Errors
     /// If the database cannot answer.
     pub async fn look_at_history(&self) -> Result<Standing, StoreError> {
-        let row = bounded!(
+        let seen = bounded!(
             self,
             "tell its history",
             fetch_one,
             sqlx::query_file!("src/store/history.sql")
-        )?;
+        );
+        if let Some(watch) = &self.watch
+            && matches!(&seen, Err(error) if is_about_the_schema(error))
+        {
+            // It is being restored under this connection.
+            watch.known().shut();
+        }
+        let row = seen?;
         if let Some(watch) = &self.watch {
             watch.known().see(Sight {
                 place: Place {
@@ -281,6 +307,7 @@ impl Store {
                     timeline: row.timeline,
                 },
                 wal_position: row.wal_position,
+                server_started: row.server_started,
                 history_no: row.history_no,
                 accepted: row.accepted && !row.in_recovery,
             });
@@ -329,7 +356,7 @@ impl Store {
                     origin: row.origin,
                     timeline,
                 };
-                known.hear(&asked, history_no, place, position);
+                known.hear(&asked, history_no, place, (position, row.server_started));
             }
             _ => known.shut(),
         }

@@ -47,7 +47,7 @@ pub use migrate::{Migrated, SCHEMA_VERSION, SchemaFault, migrate};
 pub use pooler::{Pooling, refuse_transaction_pooler};
 pub use reach::ConnectFault;
 pub use record::{AttemptState, Recorded, WriteBack, Written};
-pub use recover::{Loss, Recovered, Recoverer, Recovery};
+pub use recover::{Loss, Recovered, Recoverer, Recovery, RecoveryRefused};
 pub use rescue::{Lapsed, Settled, Walk};
 pub use roles::{ROLES, Roles, roles_sql};
 pub use settings::DatabaseSettings;

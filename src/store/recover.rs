@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use sqlx::postgres::PgDatabaseError;
 
 use super::connect::{SEARCH_PATH, connect_plainly, options};
 use super::migrate::check_schema;
@@ -56,6 +57,15 @@ impl Recovered {
     }
 }
 
+/// Why it cannot be done so, in the database's words.
+#[derive(Clone, Debug)]
+pub struct RecoveryRefused {
+    /// What is wrong.
+    pub said: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
 /// A connection of its own, with more time than workers have: it may have to hold very many jobs.
 #[derive(Debug)]
 pub struct Recoverer {
@@ -89,8 +99,13 @@ impl Recoverer {
     /// Accepts the database as it is and holds what may have been rung, or counts that.
     ///
     /// # Errors
-    /// [`StoreError::Statement`] with the database's own sentence if the times cannot be.
-    pub async fn recover(&mut self, loss: Loss, mode: Recovery) -> Result<Recovered, StoreError> {
+    /// If the database cannot answer. The error inside `Ok` is that the times cannot be right, or
+    /// that it is a standby.
+    pub async fn recover(
+        &mut self,
+        loss: Loss,
+        mode: Recovery,
+    ) -> Result<Result<Recovered, RecoveryRefused>, StoreError> {
         const VERB: &str = "recover";
         let (since, until) = match loss {
             Loss::Nothing => (None, None),
@@ -113,8 +128,25 @@ impl Recoverer {
         )
         .fetch_one(&mut self.connection);
         match tokio::time::timeout(ANSWER_MAX, done).await {
-            Ok(done) => done.map_err(StoreError::during(VERB)),
+            Ok(Ok(done)) => Ok(Ok(done)),
+            Ok(Err(error)) => refusal(&error)
+                .map(Err)
+                .ok_or_else(|| StoreError::during(VERB)(error)),
             Err(_) => Err(StoreError::Silent { verb: VERB }),
         }
     }
+}
+
+/// What the function itself refuses, and not the database.
+fn refusal(error: &sqlx::Error) -> Option<RecoveryRefused> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    // invalid_parameter_value, object_not_in_prerequisite_state.
+    matches!(code.as_ref(), "22023" | "55000").then(|| RecoveryRefused {
+        said: error.message().to_owned(),
+        hint: error
+            .try_downcast_ref::<PgDatabaseError>()
+            .and_then(PgDatabaseError::hint)
+            .map(str::to_owned),
+    })
 }

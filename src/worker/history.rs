@@ -33,6 +33,7 @@ pub(super) async fn begin(ctx: &Context) -> Result<(), StoreError> {
 /// Watches until the context is stopped.
 pub(super) async fn run(ctx: Arc<Context>) {
     let mut attested_at = Instant::now();
+    let mut number = ctx.store.history_no();
     let mut told_at = (!ctx.store.history_is_open()).then(Instant::now);
     loop {
         tokio::select! {
@@ -53,9 +54,14 @@ pub(super) async fn run(ctx: Arc<Context>) {
         match standing {
             Err(error) => ctx.health.failed(&error),
             Ok(Standing::Open) => {
-                if told_at.take().is_some() {
+                let now = ctx.store.history_no();
+                if told_at.take().is_some() || now != number {
+                    number = now;
                     ctx.metrics.history_unsure(0);
-                    tracing::info!("the database has everything that matters; jobs are claimed");
+                    tracing::info!(
+                        history = number,
+                        "workers go by this history of the database: jobs are claimed"
+                    );
                 }
                 if !is_open {
                     ctx.wake.news();

@@ -14,7 +14,9 @@ use super::metrics::Metrics;
 use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
-use super::{WorkerConfig, WorkerError, beat, claim, history, listen, pauses, record, rescue, serve};
+use super::{
+    WorkerConfig, WorkerError, beat, claim, history, listen, pauses, record, rescue, serve,
+};
 use crate::store::{Store, refuse_transaction_pooler};
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.

@@ -9,6 +9,7 @@ mod config;
 mod dev;
 mod dev_postgres;
 mod expired;
+mod failover;
 mod fault_points;
 mod grants;
 mod insert;

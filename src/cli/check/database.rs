@@ -8,7 +8,7 @@ use crate::config::DatabaseUrl;
 use crate::store::{AppRow, Inspector, Pooling, Store, StoreError};
 
 /// Everything that is looked at, in this order.
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 13] = [
     "database",
     "server version",
     "server role",
@@ -18,6 +18,7 @@ const CHECKS: [&str; 12] = [
     "pooler",
     "database TLS",
     "schema",
+    "history",
     "settings",
     "pauses",
     "workers",
@@ -127,6 +128,8 @@ async fn steps(url: &DatabaseUrl, known: &mut Known, told: &mut Told<'_>) -> Res
     if stops {
         return Err(Stopped::Told);
     }
+    let waiting = store.waiting().await.map_err(denied("history"))?;
+    told.tell(queue::history(&waiting))?;
     let settings = store.settings().await.map_err(denied("settings"))?;
     told.tell(queue::settings(&settings))?;
     let overall = store.overall().await.map_err(denied("pauses"))?;

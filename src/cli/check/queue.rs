@@ -3,7 +3,21 @@
 use super::finding::Finding;
 use crate::call::readable;
 use crate::cli::apps::{everything_is_paused, pause};
-use crate::store::{AppRow, DatabaseSettings, Overall};
+use crate::store::{AppRow, DatabaseSettings, Overall, Waiting};
+
+/// Whether workers go by this history of the database.
+pub(super) fn history(waiting: &Waiting) -> Finding {
+    const CHECK: &str = "history";
+    match waiting.state.as_str() {
+        "accepted" => Finding::ok(CHECK, "workers go by this database"),
+        "standby" => Finding::skip(CHECK, "a standby: workers do not connect to it"),
+        _ => Finding::could_not(
+            CHECK,
+            readable(&waiting.says),
+            &readable(&waiting.next_step),
+        ),
+    }
+}
 
 /// `callq.settings`.
 pub(super) fn settings(settings: &DatabaseSettings) -> Finding {

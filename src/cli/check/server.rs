@@ -97,7 +97,13 @@ fn durability(server: &Server) -> Finding {
 fn replication(server: &Server) -> Finding {
     const CHECK: &str = "replication";
     match (server.standbys, server.synchronous_standbys) {
+        _ if server.in_recovery => Finding::skip(CHECK, "asked of the primary"),
         (0, false) => Finding::ok(CHECK, "no standby"),
+        (0, true) => Finding::warn(
+            CHECK,
+            "synchronous, and no standby is connected: every claim waits for one",
+            "start the standby, or take it out of synchronous_standby_names",
+        ),
         (standbys, true) => Finding::ok(
             CHECK,
             format!("synchronous; standbys connected: {standbys}"),
@@ -105,11 +111,10 @@ fn replication(server: &Server) -> Finding {
         (standbys, false) => Finding::warn(
             CHECK,
             format!(
-                "asynchronous, {standbys} connected: a failover may forget requests, and ring \
-                 phones twice"
+                "asynchronous, {standbys} connected: a failover may forget requests; workers then \
+                 wait for `callq recover`"
             ),
-            "name a standby in synchronous_standby_names, or set jobs aside before a worker starts \
-             on the new primary",
+            "name a standby in synchronous_standby_names, and nothing is lost",
         ),
     }
 }
@@ -158,7 +163,6 @@ mod tests {
                 "server version",
                 Level::Warn,
             ),
-            (|s| s.in_recovery = true, "server role", Level::Cannot),
             (|s| s.read_only = true, "server role", Level::Cannot),
             (|s| s.fsync = false, "durability", Level::Warn),
             (|s| s.full_page_writes = false, "durability", Level::Warn),
@@ -168,6 +172,11 @@ mod tests {
                 Level::Ok,
             ),
             (|s| s.standbys = 1, "replication", Level::Warn),
+            (
+                |s| s.synchronous_standbys = true,
+                "replication",
+                Level::Warn,
+            ),
         ];
         for (change, check, level) in cases {
             let mut server = good();
@@ -181,5 +190,17 @@ mod tests {
                 "{lines:?}"
             );
         }
+    }
+    #[test]
+    fn a_standby_is_told_and_its_own_standbys_are_not() {
+        let standby = Server {
+            in_recovery: true,
+            standbys: 1,
+            ..good()
+        };
+        let lines = lines(&standby);
+        let level = |check: &str| lines.iter().find(|l| l.check == check).map(|l| l.level);
+        assert_eq!(level("server role"), Some(Level::Cannot));
+        assert_eq!(level("replication"), Some(Level::Skip));
     }
 }

@@ -1,7 +1,7 @@
 //! What the verbs share: which jobs, the question before many, and the account of what they said.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
+use std::io::{IsTerminal as _, stderr, stdin};
 
 use clap::Args;
 use serde_json::json;
@@ -179,12 +179,7 @@ fn agreed(name: &str, ids: &[i64]) -> Result<bool, Failure> {
         [first, .., last] => format!("{} jobs ({first} to {last})", ids.len()),
         [] => return Ok(false),
     };
-    eprint!("callq: {name} {jobs}? [y/N] ");
-    stderr().flush()?;
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer)?;
-    let answer = answer.trim().to_ascii_lowercase();
-    Ok(matches!(answer.as_str(), "y" | "yes"))
+    print::agreed(&format!("{name} {jobs}?"))
 }
 
 fn cannot<T>(text: String) -> Result<T, Failure> {

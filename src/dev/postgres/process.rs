@@ -22,7 +22,8 @@ const STOP_LADDER: [(i32, Duration); 3] = [
     (libc::SIGKILL, Duration::from_secs(5)),
 ];
 
-const READY_LINE: &str = "ready to accept connections";
+/// A standby accepts "read-only connections".
+const READY_LINE: &str = "ready to accept";
 
 /// A longer line is cut in pieces of this size: the log of a private server must not fill the
 /// memory.

@@ -69,7 +69,10 @@ impl Database {
             // A copy could ring what its model rings; workers would wait for `callq recover`.
             let options = url.parse().expect("the server's URL is one");
             let mut connection = connect(&options).await;
-            let accepted = sqlx::raw_sql("UPDATE callq.meta SET history_origin = (callq.present_history()).origin").execute(&mut connection);
+            let accepted = sqlx::raw_sql(
+                "UPDATE callq.meta SET history_origin = (callq.present_history()).origin",
+            )
+            .execute(&mut connection);
             accepted.await.expect("the schema is the newest");
             connection.close().await.expect("a connection closes");
         }

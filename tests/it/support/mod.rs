@@ -8,6 +8,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod rig;
 pub(crate) mod server;
+pub(crate) mod standby;
 pub(crate) mod statements;
 pub(crate) mod terminal;
 pub(crate) mod tls;

@@ -2,7 +2,13 @@
 //! refused, or silent without a word. It never delays a byte, so that what arrives late was sent
 //! late.
 
-use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -47,6 +53,7 @@ struct State {
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
+    upstream: Arc<Mutex<Upstream>>,
     gate: Arc<Gate>,
     swallowed: Arc<watch::Sender<usize>>,
     accepting: JoinHandle<()>,
@@ -61,13 +68,14 @@ impl Proxy {
             generation: 0,
         });
         let route = Route {
-            upstream,
+            upstream: Arc::new(Mutex::new(upstream)),
             gate: Arc::default(),
             swallowed: Arc::new(watch::Sender::new(0)),
         };
         Self {
             address,
             state,
+            upstream: Arc::clone(&route.upstream),
             gate: Arc::clone(&route.gate),
             swallowed: Arc::clone(&route.swallowed),
             accepting: tokio::spawn(accept(listener, route, seen)),
@@ -116,6 +124,16 @@ impl Proxy {
         });
     }
 
+    /// From now on new connections lead there; those there are, are cut.
+    pub(crate) fn lead_to(&self, upstream: Upstream) {
+        *self.upstream.lock().expect("no panic under it") = upstream;
+        self.cut();
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Resets every connection there is.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
@@ -146,7 +164,7 @@ impl Drop for Proxy {
 /// What all connections of one proxy share.
 #[derive(Clone)]
 struct Route {
-    upstream: Upstream,
+    upstream: Arc<Mutex<Upstream>>,
     gate: Arc<Gate>,
     swallowed: Arc<watch::Sender<usize>>,
 }
@@ -200,7 +218,8 @@ type Writer = Pin<Box<dyn AsyncWrite + Send>>;
 
 async fn relay(client: TcpStream, route: &Route, state: &watch::Receiver<State>) {
     let _unlucky = client.set_nodelay(true);
-    let (server_reader, server_writer): (Reader, Writer) = match &route.upstream {
+    let upstream = route.upstream.lock().expect("no panic under it").clone();
+    let (server_reader, server_writer): (Reader, Writer) = match &upstream {
         Upstream::Tcp(address) => {
             let Ok(server) = TcpStream::connect(address).await else {
                 return;
