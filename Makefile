@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills fuzz
+.PHONY: demo test ci chaos kills failover fuzz
 demo:
 	@./demo
 test:
@@ -12,6 +12,9 @@ chaos:
 # CALLQ_CHAOS_KILLS workers are killed under load; optimised, because the throughput is judged too.
 kills:
 	@./test --release --test chaos kills -- --nocapture --ignored
+# A synchronous standby is promoted under 150 calls a second and two workers.
+failover:
+	@./test --release --test it at_150_calls_a_second -- --nocapture --ignored
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "Examples:\n  \
     callq recover --since 2030-01-01T09:00:00Z --dry-run\n  \
     callq recover --since 2030-01-01T09:00:00Z --until 2030-01-01T09:20:00Z\n  \
     callq jobs list --reason history_lost               # what is held\n  \
-    callq jobs resolve --reason history_lost --placed --note 'seen in the call records'";
+    callq jobs resolve --reason history_lost --placed --note 'the records have it'";
 
 /// After a failover that lost commits, or with a restored backup: hold what may have been rung.
 ///

@@ -10,8 +10,8 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::SchemaFault;
-use super::history::Watch;
 use super::migrate::check_schema;
+use super::watch::Watch;
 use crate::call::readable;
 
 /// What every connection of a worker is set to before its first statement.

@@ -91,7 +91,7 @@ async fn tell(ctx: &Context) {
         ),
         Err(error) => tracing::error!(
             %error,
-            "nothing is claimed: it is not known whether the database has lost a part of its history"
+            "nothing is claimed: the database may have lost a part of its history"
         ),
     }
 }

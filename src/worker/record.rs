@@ -297,7 +297,7 @@ fn forgotten(ctx: &Context, envelope: &Envelope) {
         call.room = envelope.call_room,
         call.id = result.call_id.as_deref(),
         verdict = result.transition.next.as_str(),
-        "the database has forgotten an attempt whose phone may have rung: it has lost a part of its \
-         history; settle the job with `callq jobs resolve`"
+        "the database has forgotten an attempt whose phone may have rung: it has lost a part of \
+         its history. Settle the job with `callq jobs resolve`"
     );
 }

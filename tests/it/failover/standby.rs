@@ -1,5 +1,7 @@
 //! A standby is promoted while calls are placed.
 
+use std::time::Instant;
+
 use super::{GOES_ON, Scene, WAITS, insert, on, remembers_until, stop, until_done};
 use crate::support::program::Program;
 use crate::support::proxy::{Mode, Proxy};
@@ -27,8 +29,13 @@ async fn promoted_synchronous_standby(jobs: usize, gap_ms: f64) -> Node {
     insert(&primary, jobs, gap_ms).await;
     scene.until_requests(jobs / 4).await;
     drop(primary.crash().await);
+    let lost_at = Instant::now();
+    let before = scene.requests();
     standby.promote().await;
     scene.lead_to(&standby);
+    let promoted = lost_at.elapsed();
+    scene.until_requests(before + 1).await;
+    let again = lost_at.elapsed();
     for worker in &mut workers {
         worker.says(GOES_ON).await;
     }
@@ -40,7 +47,10 @@ async fn promoted_synchronous_standby(jobs: usize, gap_ms: f64) -> Node {
             .fetch_all(standby.pool())
             .await
             .unwrap();
-    println!("{} jobs, {} requests, {states:?}", jobs, scene.requests());
+    println!(
+        "{jobs} jobs, {} requests, {states:?}; promoted after {promoted:?}, the next call after {again:?}",
+        scene.requests()
+    );
     let open: Vec<i64> =
         sqlx::query_scalar("SELECT id FROM callq.jobs WHERE state NOT IN ('placed', 'in_doubt')")
             .fetch_all(standby.pool())

@@ -11,6 +11,7 @@ use super::{may, refused, run, with_logins};
 /// run none of them.
 const WHO: &[(&str, &str)] = &[
     ("apps.sql", "ew"),
+    ("attest.sql", "w"),
     ("beat.sql", "w"),
     ("cancel.sql", "e"),
     ("circuits.sql", "er"),
@@ -22,6 +23,7 @@ const WHO: &[(&str, &str)] = &[
     ("gauge.sql", "ew"),
     ("give_back.sql", "w"),
     ("grant.sql", "w"),
+    ("history.sql", "ew"),
     ("SELECT extract(epoch FROM clock_timestamp())", "ewr-"),
     ("lapse.sql", "w"),
     ("leave.sql", "w"),
@@ -32,6 +34,7 @@ const WHO: &[(&str, &str)] = &[
     ("pause_app.sql", "e"),
     ("put_off.sql", "w"),
     ("record.sql", "w"),
+    ("recover.sql", "e"),
     ("refuse.sql", "w"),
     ("reschedule.sql", "e"),
     ("resolve.sql", "e"),
@@ -46,6 +49,7 @@ const WHO: &[(&str, &str)] = &[
     ("slow_down.sql", "w"),
     ("status.sql", "ew"),
     ("succeed.sql", "w"),
+    ("waiting.sql", "ewr"),
     ("workers.sql", "er"),
     (
         "INSERT INTO callq.jobs (robot_account, callees, run_at)",

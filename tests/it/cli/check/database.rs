@@ -33,6 +33,7 @@ async fn a_database_in_order_has_nothing_that_fails() {
         "pooler",
         "database TLS",
         "schema",
+        "history",
         "settings",
         "pauses",
         "workers",
