@@ -21,8 +21,8 @@ const EXAMPLES: &str = "Examples:\n  \
 /// Such a database says scheduled of jobs whose phones have rung. Workers notice and claim nothing
 /// until this has put every job in doubt that was due in the lost span, was under way, or would be
 /// rung again by on_doubt = retry. These jobs are held for a person whatever on_doubt says; settle
-/// them with callq jobs resolve. Then workers go on by themselves. Jobs that were inserted, moved or
-/// cancelled in the lost span are as they were before it.
+/// them with callq jobs resolve. Then workers go on by themselves. Jobs that were inserted, moved
+/// or cancelled in the lost span are as they were before it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Recover {

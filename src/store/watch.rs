@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use super::connect::SESSION;
 
-/// Without a word of the database for so long, nothing is claimed. Workers that were silent for 20 s
-/// before a failover are not asked afterwards, because what they claimed is older than what others
-/// have found; so none may claim for that long without telling that it is there.
+/// Without a word of the database for so long, nothing is claimed. Workers that were silent for
+/// 20 s before a failover are not asked afterwards, because what they claimed is older than what
+/// others have found; so none may claim for that long without telling that it is there.
 const WORD_HOLDS: Duration = Duration::from_secs(15);
 
 /// Which opening of the watch a claim was made in. One that was made before it was shut places no

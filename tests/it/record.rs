@@ -533,7 +533,7 @@ async fn a_result_with_another_claims_token_is_refused() {
     let (job, _) = claimed(&store).await;
     let forged = reply(&job, Uuid::new_v4(), 0, Class::Accepted);
     let recorded = store.record(&[forged]).await.unwrap();
-    assert_eq!(recorded[0].written, Written::NoAttempt);
+    assert_eq!(recorded[0].written, Written::Forgotten);
     assert_eq!(rig.job(id).await.state, "dialing");
 }
 

@@ -4,6 +4,7 @@ use super::{GOES_ON, Scene, WAITS, on, remembers_until, stop, until_done};
 use crate::support::program::{Program, run};
 use crate::support::proxy::Mode;
 use crate::support::standby::{ComesUp, Node};
+use sqlx::PgPool;
 use tokio::process::Command;
 
 /// Twenty jobs that nobody rings before they are moved.
@@ -192,4 +193,25 @@ async fn a_dump_that_was_restored_elsewhere_or_beside_waits_for_a_person() {
     node.until("(SELECT state IN ('other', 'lost') FROM callq.history)")
         .await;
     held_until_recovered(&scene, &node, vec![living]).await;
+}
+
+#[tokio::test]
+async fn a_copy_within_the_same_server_is_not_taken_for_the_original() {
+    let node = Node::new().await;
+    node.pool().close().await;
+    let elsewhere = PgPool::connect(&node.url().replace("/postgres?", "/template1?"))
+        .await
+        .unwrap();
+    sqlx::raw_sql("CREATE DATABASE copy TEMPLATE postgres")
+        .execute(&elsewhere)
+        .await
+        .unwrap();
+    let states = async |database: &str| {
+        let url = node.url().replace("/postgres?", &format!("/{database}?"));
+        let pool = PgPool::connect(&url).await.unwrap();
+        let state = sqlx::query_scalar::<_, String>("SELECT state FROM callq.history");
+        state.fetch_one(&pool).await.unwrap()
+    };
+    assert_eq!(states("postgres").await, "accepted");
+    assert_eq!(states("copy").await, "other");
 }
