@@ -86,13 +86,16 @@ postgres_bin_dir() {
     return 1
 }
 
-# For the tests alone, and never in their way: a test that needs what is missing says that it is
-# skipped.
+# For the tests alone, and never in the way of the others: a test that needs what is missing fails,
+# and says what it is. None is skipped.
 install_test_needs() {
-    command -v apt-get >/dev/null || return 0
     PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null && return
+    if ! command -v apt-get >/dev/null; then
+        say "PgBouncer is missing: its tests will fail. Install it (on a Mac: brew install pgbouncer)"
+        return 0
+    fi
     if ! (install_packages pgbouncer); then
-        say "PgBouncer could not be installed: its tests are skipped"
+        say "PgBouncer could not be installed: its tests will fail"
         return 0
     fi
     # The package starts a service of its own, which nobody asked for.

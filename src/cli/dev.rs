@@ -94,6 +94,7 @@ impl Dev {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                () = stack.worker_stops() => return Ok(()),
                 request = requests.recv() => match request {
                     Ok(record) => print::line(&sandbox::line(&record))?,
                     Err(RecvError::Lagged(n)) => {

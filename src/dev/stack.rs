@@ -8,7 +8,7 @@ use super::postgres::{DevError, PostgresServer, StartOptions};
 use crate::sandbox::{
     SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{SchemaFault, Store, StoreError};
 use crate::tencent::{
     ClientError, Credential, Host, HostError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient,
     UserSigError, UserSigs,
@@ -77,7 +77,11 @@ impl Stack {
     pub async fn start(options: StartOptions) -> Result<Self, StackError> {
         let server = tokio::task::spawn_blocking(|| PostgresServer::start(options)).await??;
         let url = server.url(DATABASE);
-        worker::migrate(&url).await?;
+        match worker::migrate(&url).await {
+            // A later callq has been here: the worker finds out whether its schema lets this one.
+            Err(StoreError::Schema(SchemaFault::Ahead { .. })) => {}
+            migrated => drop(migrated?),
+        }
         let store = Store::connect(&url, 2).await?;
         let sandbox = Sandbox::start(SandboxConfig::default())
             .await
@@ -138,6 +142,11 @@ impl Stack {
     #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// Returns when the worker stops, if that is by itself: [`Stack::stop`] then says why.
+    pub async fn worker_stops(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Stops the worker, which finishes and records what is under way, then the rest.

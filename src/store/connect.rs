@@ -9,9 +9,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use super::SchemaFault;
-use super::migrate::check_schema;
+use super::pooler::{connect_to_session, refuse_transaction_pooler};
+use super::schema::check_schema;
 use super::watch::Watch;
+use super::{Program, Schema, SchemaFault};
 use crate::call::readable;
 
 /// What every connection of a worker is set to before its first statement.
@@ -154,6 +155,14 @@ impl StoreError {
                 .is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
     }
 
+    /// Whether the session is not the one that the statement was prepared in: it has a statement of
+    /// that name already (SQLSTATE 42P05), has none (26000), or has another one (08P01).
+    #[must_use]
+    pub fn is_about_the_session(&self) -> bool {
+        self.sqlstate()
+            .is_some_and(|code| matches!(&*code, "42P05" | "26000" | "08P01"))
+    }
+
     /// The database's own word for what went wrong, as in `28P01`, if it said one.
     #[must_use]
     pub fn sqlstate(&self) -> Option<Cow<'_, str>> {
@@ -211,12 +220,13 @@ impl Store {
     /// Connects to `url` with at most `connections` connections, opened when needed.
     ///
     /// # Errors
-    /// If the URL cannot be read or the database cannot be reached.
+    /// If the URL cannot be read or the database cannot be reached, or if a pooler gives its
+    /// sessions away between transactions: what they are set to would reach other clients.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
         let options = options(url)?;
         // The pool would try for ten seconds and then say that it ran out of time, whatever the
         // reason; a plain connection says at once what is wrong.
-        let first = connect_plainly(&options).await?;
+        refuse_transaction_pooler(&options).await?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -227,20 +237,23 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        // Said goodbye to without waiting for the answer: the pool has its own connections.
-        drop(first);
         Ok(Self { pool, watch: None })
     }
 
-    /// The same for a worker: checks the schema, and looks with every new connection whether the
-    /// database is still the one that it wrote to. Nothing can be claimed before [`Store::attest`].
+    /// The same for the worker of a program: checks the schema, and looks with every new connection
+    /// whether the database is still the one that it wrote to. Nothing can be claimed before
+    /// [`Store::attest`].
     ///
     /// # Errors
-    /// As [`Store::connect`], or if the schema is another one.
-    pub async fn connect_watching(url: &str, connections: u32) -> Result<Self, StoreError> {
+    /// As [`Store::connect`], or if the schema is not one for that program.
+    pub async fn connect_watching(
+        url: &str,
+        connections: u32,
+        program: &Program,
+    ) -> Result<(Self, Schema), StoreError> {
         let options = options(url)?;
-        let mut first = connect_plainly(&options).await?;
-        check_schema(&mut first).await?;
+        let mut first = connect_to_session(&options).await?;
+        let schema = check_schema(&mut first, program).await?;
         let watch = Arc::new(Watch::default());
         // A standby is told at once, and not after ten seconds.
         watch
@@ -268,7 +281,7 @@ impl Store {
             .connect_lazy_with(options);
         drop(first);
         let watch = Some(watch);
-        Ok(Self { pool, watch })
+        Ok((Self { pool, watch }, schema))
     }
 
     /// Logs in as `url` says from the next connection on, once the database has let it in; open

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::{Connection as _, PgConnection};
 
-use super::connect::{SESSION, bounded, connect_plainly, options};
-use super::migrate::check_schema;
+use super::connect::{SESSION, bounded, options};
+use super::pooler::connect_to_session;
+use super::schema::{Program, check_schema};
 use super::{Store, StoreError};
 
 /// A job to insert. What is not here has the column's default.
@@ -133,10 +134,10 @@ impl Import {
     /// # Errors
     /// If the database cannot be reached or has another schema than this program knows.
     pub async fn start(url: &str) -> Result<Self, StoreError> {
-        let connection = connect_plainly(&options(url)?).await?;
+        let connection = connect_to_session(&options(url)?).await?;
         let mut import = Self { connection };
         import.say(SESSION).await?;
-        check_schema(&mut import.connection).await?;
+        check_schema(&mut import.connection, &Program::this()).await?;
         import.say(WAIT_FOR_JOBS).await?;
         import.say("BEGIN").await?;
         Ok(import)

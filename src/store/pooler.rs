@@ -13,9 +13,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::{sleep, timeout};
 
-use super::StoreError;
-use super::connect::{connect_plainly, options};
+use super::connect::connect_plainly;
 use super::inspect::{ANSWER_MAX, one};
+use super::{ConnectFault, Store, StoreError};
 
 /// How a pooler hands out sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,44 @@ const BETWEEN: Duration = Duration::from_millis(50);
 
 const VERB: &str = "tell which backend serves a connection";
 
-/// Makes sure that no pooler gives the sessions of the database at `url` away between transactions:
-/// a worker would lose `synchronous_commit`, on which its promises rest, and a migration its lock.
+/// The same of another one while the first is open. A pooler with one for all keeps it waiting.
+const VERB_AGAIN: &str =
+    "tell which backend serves a second connection, of which a pooler may have too few";
+
+/// A connection outside any pool whose session is its own until it is closed. Behind a pooler that
+/// gives sessions away between transactions a worker would lose `synchronous_commit`, on which its
+/// promises rest, a migration its lock, any command its prepared statements, and other clients
+/// would meet what the sessions are set to.
 ///
 /// # Errors
-/// [`StoreError::Pooler`] if one does; otherwise if the database cannot be reached.
-pub async fn refuse_transaction_pooler(url: &str) -> Result<(), StoreError> {
-    let options = options(url)?;
-    let mut first = connect_plainly(&options).await?;
-    let gives_away = gives_sessions_away(&options, &mut first).await?;
-    close(first).await;
-    if gives_away {
+/// [`StoreError::Pooler`] if such a pooler is in front; else if the database cannot be reached.
+pub(super) async fn connect_to_session(
+    options: &PgConnectOptions,
+) -> Result<PgConnection, StoreError> {
+    let mut connection = connect_plainly(options).await?;
+    if gives_sessions_away(options, &mut connection).await? {
+        close(connection).await;
         return Err(StoreError::Pooler);
     }
+    Ok(connection)
+}
+
+impl Store {
+    /// Makes sure that sessions are still their own: a pooler can be told another mode while they
+    /// are open.
+    ///
+    /// # Errors
+    /// [`StoreError::Pooler`] if they are not; otherwise if the database cannot be reached.
+    pub(crate) async fn refuse_transaction_pooler(&self) -> Result<(), StoreError> {
+        refuse_transaction_pooler(&self.pool.connect_options()).await
+    }
+}
+
+/// The same for a store that is to be.
+pub(super) async fn refuse_transaction_pooler(
+    options: &PgConnectOptions,
+) -> Result<(), StoreError> {
+    close(connect_to_session(options).await?).await;
     Ok(())
 }
 
@@ -61,11 +86,23 @@ async fn gives_sessions_away(
     options: &PgConnectOptions,
     first: &mut PgConnection,
 ) -> Result<bool, StoreError> {
-    let mut second = connect_plainly(options).await?;
-    let mut seen = (backend(first).await?, backend(&mut second).await?);
+    let mut second = match connect_plainly(options).await {
+        // A login that may have one connection: the first is a session of its own.
+        Err(error) if ConnectFault::of(&error) == ConnectFault::TooManyConnections => {
+            return Ok(false);
+        }
+        connected => connected?,
+    };
+    let mut seen = (
+        backend(first, VERB).await?,
+        backend(&mut second, VERB_AGAIN).await?,
+    );
     let mut shared = seen.0 == seen.1;
     for _ in 0..ROUNDS {
-        let again = (backend(first).await?, backend(&mut second).await?);
+        let again = (
+            backend(first, VERB).await?,
+            backend(&mut second, VERB_AGAIN).await?,
+        );
         shared |= again != seen || again.0 == again.1;
         seen = again;
     }
@@ -113,9 +150,9 @@ pub(super) async fn detect(
     Ok(Pooling::Direct)
 }
 
-async fn backend(connection: &mut PgConnection) -> Result<i32, StoreError> {
-    let row = one(connection, VERB, "SELECT pg_backend_pid() AS pid").await?;
-    row.try_get("pid").map_err(StoreError::during(VERB))
+async fn backend(connection: &mut PgConnection, verb: &'static str) -> Result<i32, StoreError> {
+    let row = one(connection, verb, "SELECT pg_backend_pid() AS pid").await?;
+    row.try_get("pid").map_err(StoreError::during(verb))
 }
 
 async fn close(connection: PgConnection) {

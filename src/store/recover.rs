@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::PgDatabaseError;
 
-use super::connect::{SEARCH_PATH, connect_plainly, options};
-use super::migrate::check_schema;
+use super::connect::{SEARCH_PATH, options};
+use super::pooler::connect_to_session;
+use super::schema::{Program, check_schema};
 use super::when::seconds;
 use super::{StoreError, When};
 
@@ -85,14 +86,14 @@ impl Recoverer {
     /// # Errors
     /// If the database cannot be reached or has another schema.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let mut connection = connect_plainly(&options(url)?).await?;
+        let mut connection = connect_to_session(&options(url)?).await?;
         for settings in [SEARCH_PATH, LIMITS] {
             sqlx::raw_sql(settings)
                 .execute(&mut connection)
                 .await
                 .map_err(StoreError::during("prepare the recovery"))?;
         }
-        check_schema(&mut connection).await?;
+        check_schema(&mut connection, &Program::this()).await?;
         Ok(Self { connection })
     }
 

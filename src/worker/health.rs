@@ -18,6 +18,8 @@ pub struct Health {
     first: Notify,
     /// Told when the database refuses the login: a new password may be there.
     pub(super) login_refused: Notify,
+    /// A session seemed to be another's: a pooler may give them away now.
+    pub(super) session_lost: AtomicBool,
 }
 
 impl Health {
@@ -30,6 +32,7 @@ impl Health {
             failing: AtomicBool::new(false),
             first: Notify::new(),
             login_refused: Notify::new(),
+            session_lost: AtomicBool::new(false),
         }
     }
 
@@ -70,6 +73,9 @@ impl Health {
         }
         if ConnectFault::of(error).is_of_the_login() {
             self.login_refused.notify_one();
+        }
+        if error.is_about_the_session() {
+            self.session_lost.store(true, Ordering::SeqCst);
         }
         if self.failing.swap(true, Ordering::SeqCst) {
             tracing::debug!(%error, "the database does not answer");

@@ -12,6 +12,7 @@
 //! - `serve`: tells the database which apps are served.
 //! - `history`: watches whether the database still has everything that was written into it.
 //! - `beat`: tells the database how this worker stands, for people to see.
+//! - `ground`: whether the schema still lets this version work, and the sessions are still its own.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.
@@ -24,6 +25,7 @@ mod circuit;
 mod claim;
 mod config;
 mod context;
+mod ground;
 mod health;
 mod history;
 mod listen;

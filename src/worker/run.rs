@@ -15,9 +15,9 @@ use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
 use super::{
-    WorkerConfig, WorkerError, beat, claim, history, listen, pauses, record, rescue, serve,
+    WorkerConfig, WorkerError, beat, claim, ground, history, listen, pauses, record, rescue, serve,
 };
-use crate::store::{Store, refuse_transaction_pooler};
+use crate::store::{Program, Schema, Store};
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
 const CONNECTIONS: u32 = 8;
@@ -31,6 +31,8 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// A worker that is connected and may start.
 pub struct Worker {
     ctx: Arc<Context>,
+    program: Program,
+    schema: Schema,
     rotating: Vec<Rotating>,
     results: tokio::sync::mpsc::UnboundedReceiver<record::Envelope>,
 }
@@ -52,9 +54,17 @@ impl Worker {
     /// If the database cannot be reached or has another schema, the lease is too short for the
     /// request timeout, or no app is left to serve.
     pub async fn start(config: WorkerConfig) -> Result<Self, WorkerError> {
+        Self::start_as(config, Program::this()).await
+    }
+
+    /// The same for a program that knows other schemas than this one, for tests of two versions at
+    /// once.
+    #[doc(hidden)]
+    pub async fn start_as(config: WorkerConfig, program: Program) -> Result<Self, WorkerError> {
         check_lease(&config)?;
-        refuse_transaction_pooler(&config.database_url).await?;
-        let store = Store::connect_watching(&config.database_url, CONNECTIONS).await?;
+        let (store, schema) =
+            Store::connect_watching(&config.database_url, CONNECTIONS, &program).await?;
+        ground::tell(schema);
         let mut apps = Vec::new();
         let mut refusals = Vec::new();
         let login = config.database_url_again;
@@ -88,6 +98,8 @@ impl Worker {
         history::begin(&ctx).await?;
         Ok(Self {
             ctx: Arc::new(ctx),
+            program,
+            schema,
             rotating,
             results,
         })
@@ -119,12 +131,16 @@ impl Worker {
 
     /// Works until `stop` is cancelled; then claims nothing more, lets the requests under way
     /// finish, writes their results and returns. That takes at most the request timeout and 10 s.
+    /// It stops by itself, cancelling `stop`, when it must not go on.
     ///
     /// # Errors
-    /// If results could not be written in time.
+    /// If results could not be written in time, if the schema does not let it work any more, or if
+    /// a pooler gives its sessions away.
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         let Self {
             ctx,
+            program,
+            schema,
             rotating,
             results,
         } = self;
@@ -165,6 +181,11 @@ impl Worker {
                 // Whatever else waits for the end of this worker ends too.
                 stop.cancel();
                 Err(WorkerError::Broken)
+            }
+            why = ground::lost(&ctx, &program, schema) => {
+                tracing::error!(%why, "this worker must not go on; it stops");
+                stop.cancel();
+                Err(why.into())
             }
         };
         tracing::info!("stopping: requests under way are finished, nothing more is claimed");

@@ -127,7 +127,7 @@ impl Crew {
         let mut posts = Vec::new();
         let skewing = skew::library(folder);
         if skewing.is_none() {
-            println!("left out: clock skew (no C compiler, or the library does not work)");
+            crate::left_out("clock skew (no C compiler, or the library does not work)");
         }
         for worker in 0..workers {
             let (database, url) = Proxy::to_database(url).await;

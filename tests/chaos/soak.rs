@@ -48,7 +48,7 @@ fn every_promise_holds_under_every_fault() {
     // About 1 KB for each of 100 jobs a second with their attempts, indexes and dead rows.
     let disk = Disk::of((600 + seconds / 2) << 20);
     if !disk.can_be_filled() {
-        println!("left out: a full disk (this process may not mount one)");
+        crate::left_out("a full disk (this process may not mount one)");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     runtime

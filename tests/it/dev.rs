@@ -194,6 +194,24 @@ async fn dev_stops_on_a_signal_without_a_trace_and_keeps_its_data() {
 }
 
 #[tokio::test]
+async fn what_a_newer_callq_has_kept_serves_dev_as_long_as_it_lets_it() {
+    let project = Project::new();
+    let (dev, mut connection) = started(&mut project.dev(&[])).await;
+    let newer = "UPDATE callq.meta SET schema_version = schema_version + 1";
+    sqlx::query(newer).execute(&mut connection).await.unwrap();
+    dev.signal(libc::SIGTERM);
+    dev.end().await.with_code(0);
+    let (dev, mut connection) = started(&mut project.dev(&[])).await;
+    let later = "UPDATE callq.meta SET min_binary_version = '99.0.0'";
+    sqlx::query(later).execute(&mut connection).await.unwrap();
+    // The one that runs, and one that starts.
+    for ended in [dev.end().await, run(&mut project.dev(&[])).await] {
+        let says = " and needs callq 99.0.0 or newer, and this is ";
+        assert!(ended.with_code(1).stderr.contains(says));
+    }
+}
+
+#[tokio::test]
 async fn a_second_dev_in_one_folder_is_refused_and_harms_nothing() {
     let project = Project::new();
     let (dev, mut connection) = started(&mut project.dev(&[])).await;

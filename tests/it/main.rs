@@ -36,5 +36,6 @@ mod text_safety;
 mod tidy;
 mod verbs;
 mod verdicts;
+mod versions;
 mod views;
 mod workers;

@@ -267,6 +267,31 @@ fn only_cli_prints() {
     );
 }
 
+/// A promise that is not looked at is none: where a part is missing, the test fails and says which.
+#[test]
+fn no_test_leaves_itself_out() {
+    none(
+        sources()
+            .iter()
+            .filter(|s| s.path.starts_with("tests/it/") && s.path != "tests/it/tidy.rs")
+            .flat_map(|source| {
+                let skips = |line: &str| {
+                    let line = line.to_ascii_lowercase();
+                    // What is ignored is run by another test, or at another size by one of make's targets.
+                    let ignored = line.contains("#[ignore")
+                        && !line.contains("run by another test")
+                        && !line.contains(": make ");
+                    ignored || line.contains("\"skipped") || line.contains("\"skipping")
+                };
+                let lines = source.text.lines().enumerate();
+                let found = lines.filter(|(_, line)| skips(line));
+                found
+                    .map(|(n, line)| format!("{}:{}: {line}", source.path, n + 1))
+                    .collect::<Vec<_>>()
+            }),
+    );
+}
+
 #[test]
 fn store_never_begins_a_transaction() {
     none(

@@ -5,7 +5,7 @@ use super::report::Report;
 use super::{Failure, connection, queue, server};
 use crate::call::readable;
 use crate::config::DatabaseUrl;
-use crate::store::{AppRow, Inspector, Pooling, Store, StoreError};
+use crate::store::{AppRow, Inspector, Pooling, Schema, Store, StoreError};
 
 /// Everything that is looked at, in this order.
 const CHECKS: [&str; 13] = [
@@ -141,10 +141,15 @@ async fn steps(url: &DatabaseUrl, known: &mut Known, told: &mut Told<'_>) -> Res
     Ok(())
 }
 
-fn schema(checked: Result<(), StoreError>) -> Finding {
+fn schema(checked: Result<Schema, StoreError>) -> Finding {
     const CHECK: &str = "schema";
     match checked {
-        Ok(()) => Finding::ok(CHECK, "the one that this callq was made for"),
+        Ok(Schema::Own) => Finding::ok(CHECK, "the one that this callq was made for"),
+        Ok(Schema::Next { found }) => Finding::ok(
+            CHECK,
+            format!("schema {found} is newer, and allows this version"),
+        ),
+        Ok(Schema::Hidden) => Finding::skip(CHECK, "this database user may not read its version"),
         Err(StoreError::Schema(fault)) => {
             Finding::could_not(CHECK, fault.to_string(), fault.way_out())
         }

@@ -90,7 +90,7 @@ async fn a_synchronous_standby_takes_over_by_itself_and_every_request_has_its_at
 
 /// `make failover`: as it is judged.
 #[tokio::test]
-#[ignore = "half a minute of load"]
+#[ignore = "half a minute of load: make failover"]
 async fn at_150_calls_a_second_a_synchronous_standby_takes_over_by_itself() {
     promoted_synchronous_standby(3000, 1000.0 / 150.0).await;
 }

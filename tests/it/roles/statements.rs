@@ -57,7 +57,10 @@ const WHO: &[(&str, &str)] = &[
     ),
     ("SELECT NULL AS app, pause_reason", "ew"),
     ("SELECT pg_notify('callq_pings'", "ewr-"),
-    ("SELECT schema_version FROM callq.meta", "ew"),
+    (
+        "SELECT schema_version, min_binary_version FROM callq.meta",
+        "ew",
+    ),
 ];
 
 /// Every statement that the program is compiled with.

@@ -63,7 +63,11 @@ impl Rig {
 
     /// With a sandbox that answers 60007 above so many calls per second.
     pub(crate) async fn with_limit(calls_per_second_limit: u32) -> Self {
-        let db = Database::new().await;
+        Self::on(Database::new().await, calls_per_second_limit).await
+    }
+
+    /// The same on a database that is there, with the newest schema.
+    pub(crate) async fn on(db: Database, calls_per_second_limit: u32) -> Self {
         // Every change of a job is told, so that a test can wait for one.
         sqlx::raw_sql(
             "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS

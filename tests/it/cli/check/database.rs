@@ -3,14 +3,12 @@
 use std::fs;
 
 use callq::dev::postgres::{PostgresServer, StartOptions};
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;
 
 use super::super::sql;
 use super::{Checked, check};
 use crate::support::bouncer::Bouncer;
-use crate::support::program::{callq, run as program};
 use crate::support::{Database, migrate};
 
 /// Nobody is there; what the app's lines say does not matter here.
@@ -175,23 +173,19 @@ async fn a_read_only_database_is_told() {
 async fn a_pooler_is_told_with_its_mode() {
     let server = server().await;
     migrate(server.url("postgres")).await;
-    let Some(bouncer) = Bouncer::start(&server, "session").await else {
-        return;
-    };
+    let bouncer = Bouncer::start(&server, "session").await;
     let session = checked(&bouncer.url("postgres")).await;
     assert_eq!(session.level("pooler"), "ok");
     let says = session.line("pooler")["says"].as_str().unwrap();
     assert!(says.contains("session mode"), "{}", session.ended);
     assert_eq!(session.level("schema"), "ok", "{}", session.ended);
 
-    let one = Bouncer::start(&server, "session\ndefault_pool_size = 1")
-        .await
-        .unwrap();
+    let one = Bouncer::start(&server, "session\ndefault_pool_size = 1").await;
     let checked_one = checked(&one.url("postgres")).await;
     checked_one.fails("pooler", "has too few for callq", "workers", 1);
 
     for mode in ["transaction", "statement"] {
-        let bouncer = Bouncer::start(&server, mode).await.unwrap();
+        let bouncer = Bouncer::start(&server, mode).await;
         let checked = checked(&bouncer.url("postgres")).await;
         checked.fails("pooler", "between transactions", "pooler", 2);
         assert_eq!(checked.level("schema"), "skip", "{}", checked.ended);
@@ -203,29 +197,4 @@ async fn a_pooler_is_told_with_its_mode() {
             .unwrap()
             .contains("none")
     );
-}
-
-#[tokio::test]
-async fn what_a_pooler_in_transaction_mode_does_to_a_command_is_told_with_the_way_out() {
-    let server = server().await;
-    migrate(server.url("postgres")).await;
-    let mode = "transaction\ndefault_pool_size = 1";
-    let Some(bouncer) = Bouncer::start(&server, mode).await else {
-        return;
-    };
-    let url = bouncer.url("postgres");
-    // Another client's prepared statement, in the one session that all clients get.
-    let options: PgConnectOptions = url.parse().unwrap();
-    let options = options.extra_float_digits(None);
-    let mut other = PgConnection::connect_with(&options).await.unwrap();
-    sqlx::query("SELECT 1").execute(&mut other).await.unwrap();
-    let ended = program(callq(["status"]).env("DATABASE_URL", url)).await;
-    let ended = ended.with_code(1);
-    assert!(
-        ended
-            .stderr
-            .contains("\nhint: set pool_mode = session for this database"),
-        "{ended}"
-    );
-    other.close().await.unwrap();
 }
