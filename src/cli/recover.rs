@@ -69,7 +69,8 @@ impl Recover {
             },
             None => Loss::Nothing,
         };
-        if !self.dry_run && !self.yes && !(stdin().is_terminal() && stderr().is_terminal()) {
+        let may_ask = stdin().is_terminal() && stderr().is_terminal();
+        if !(self.dry_run || self.yes || may_ask) {
             let text = "there is no terminal to ask on before the database is accepted";
             return Err(Failure::Cannot(anyhow::anyhow!(text))
                 .hint("add --yes. With --dry-run it only counts what would be held"));

@@ -78,7 +78,7 @@ const LIMITS: &str = "SET statement_timeout = '10min'; SET lock_timeout = '30s';
     SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off";
 
 /// Longer than the server's own limit.
-const ANSWER_MAX: Duration = Duration::from_secs(11 * 60);
+const ANSWER_MAX: Duration = Duration::from_mins(11);
 
 impl Recoverer {
     /// Connects.

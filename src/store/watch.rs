@@ -268,10 +268,11 @@ mod tests {
 
     #[test]
     fn whatever_is_not_as_it_was_shuts_the_watch_for_good_and_a_longer_log_does_not() {
+        type Change = fn(&mut Sight);
         let mut known = working();
         known.see(&sight(1, 200));
         assert!(known.holds(Epoch(0)));
-        let others: [(&str, fn(&mut Sight)); 6] = [
+        let others: [(&str, Change); 6] = [
             ("a shorter log", |s| s.wal_position = 199),
             ("a timeline", |s| s.place.timeline = 2),
             ("an origin", |s| s.place.origin = "1.2.4".to_owned()),

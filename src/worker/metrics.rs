@@ -100,17 +100,15 @@ impl Default for Metrics {
             "1 while this worker cannot reach the app's host and tries it with one job at a time",
             circuit.clone(),
         );
-        let in_flight = Gauge::default();
-        registry.register(
+        let in_flight = gauge(
+            &mut registry,
             "requests_in_flight",
             "Requests of this worker now",
-            in_flight.clone(),
         );
-        let unrecorded = Gauge::default();
-        registry.register(
+        let unrecorded = gauge(
+            &mut registry,
             "results_unrecorded",
             "Results of this worker that are not in the database yet",
-            unrecorded.clone(),
         );
         let lateness =
             Family::new_with_constructor((|| Histogram::new(LATENESS_S)) as fn() -> Histogram);
@@ -134,11 +132,10 @@ impl Default for Metrics {
             "Verdicts written, by the job's new state and reason",
             results.clone(),
         );
-        let second_rings = Counter::default();
-        registry.register(
+        let second_rings = counter(
+            &mut registry,
             "second_rings",
             "Attempts accepted although a newer attempt of their job existed",
-            second_rings.clone(),
         );
         let claim_batch = Histogram::new(BATCH);
         registry.register("claim_batch_jobs", "Jobs per claim", claim_batch.clone());
@@ -148,23 +145,20 @@ impl Default for Metrics {
             "Results per record",
             record_batch.clone(),
         );
-        let deaf = Gauge::default();
-        registry.register(
+        let deaf = gauge(
+            &mut registry,
             "listener_deaf",
             "1 while notifications do not arrive and only the poll finds work",
-            deaf.clone(),
         );
-        let history_unsure = Gauge::default();
-        registry.register(
+        let history_unsure = gauge(
+            &mut registry,
             "history_unsure",
             "1 while nothing is claimed because the database may have lost a part of its history",
-            history_unsure.clone(),
         );
-        let results_forgotten = Counter::default();
-        registry.register(
+        let results_forgotten = counter(
+            &mut registry,
             "results_forgotten",
             "Results whose attempt the database has forgotten",
-            results_forgotten.clone(),
         );
         Self {
             registry,
@@ -312,6 +306,20 @@ impl Metrics {
     pub(super) fn deaf(&self, deaf: i64) {
         self.deaf.set(deaf);
     }
+}
+
+/// A gauge without labels.
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge<i64, AtomicI64> {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+/// A counter without labels.
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
 }
 
 fn int(n: usize) -> i64 {

@@ -222,6 +222,12 @@ fn next(job: &JobRow) -> Vec<String> {
         ("dialing", Some(at)) => {
             lines.push(format!("Next: the reply, or in doubt at {}.", time(at)));
         }
+        ("in_doubt", Some(at)) if job.reason.as_deref() == Some("history_lost") => {
+            lines.push(format!(
+                "Next: unresolved at {}, if nobody settles it.",
+                time(at)
+            ));
+        }
         ("in_doubt", Some(at)) => {
             lines.push(format!(
                 "Next: on_doubt = {} is applied at {}.",

@@ -70,6 +70,9 @@ fn line(job: &JobRow) -> String {
     match (job.state.as_str(), job.next_at) {
         ("scheduled", Some(at)) => parts.push(format!("next request at {}", time(at))),
         ("dialing", Some(at)) => parts.push(format!("in doubt at {} without reply", time(at))),
+        ("in_doubt", Some(at)) if job.reason.as_deref() == Some("history_lost") => {
+            parts.push(format!("unresolved at {}", time(at)));
+        }
         ("in_doubt", Some(at)) => {
             parts.push(format!("on_doubt = {} at {}", job.on_doubt, time(at)));
         }

@@ -31,7 +31,7 @@ async fn job(rig: &Rig, callee: &str, state: &str, columns: &[(&str, &str)]) -> 
             rig.sql(&set(
                 "state = 'expired', reason = 'expired_pace', finished_at = now()",
             ))
-            .await
+            .await;
         }
         _ => {}
     }
@@ -119,6 +119,9 @@ async fn it_holds_what_may_have_been_rung_and_nothing_else() {
         );
         assert!(rig.value::<bool>(&format!("SELECT bool_and(class = 'in_doubt' AND state = 'unknown') FROM callq.attempts WHERE job_id = {id}")).await);
     }
+    let shown =
+        run(callq(["jobs", "show", &held[1].to_string()]).env("DATABASE_URL", rig.db.url())).await;
+    assert!(shown.text().contains("Next: unresolved at "), "{shown}");
     // Its policies do not ring them, and time ends them as what they are.
     let evidence =
         "SELECT DISTINCT evidence_looked_for FROM callq.in_doubt WHERE reason = 'history_lost'";
