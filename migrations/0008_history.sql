@@ -144,7 +144,7 @@ COMMENT ON COLUMN callq.history.timeline IS 'Its timeline.';
 -- worker's own row.
 CREATE FUNCTION callq.attest(
     p_worker text, p_up_s double precision, p_joined bigint, p_write bigint, p_wrote bigint,
-    p_job_id bigint, p_attempt integer, p_claim_token uuid, p_origin text, p_timeline integer, p_wal_position bigint,
+    p_job_id bigint, p_attempt integer, p_claim_token uuid, p_filed_job_id bigint, p_filed_attempt integer, p_filed_token uuid, p_origin text, p_timeline integer, p_wal_position bigint,
     OUT may_work boolean, OUT history_no bigint, OUT origin text, OUT timeline integer, OUT wal_position bigint, OUT server_started bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -182,7 +182,10 @@ BEGIN
                 THEN format('the newest write of worker %s is not there', p_worker)
             WHEN p_claim_token IS NOT NULL AND NOT EXISTS (SELECT FROM callq.attempts AS a
                 WHERE a.job_id = p_job_id AND a.attempt = p_attempt AND a.claim_token = p_claim_token)
-                THEN format('attempt %s of job %s, claimed by worker %s, is not there', p_attempt, p_job_id, p_worker) END;
+                THEN format('attempt %s of job %s, claimed by worker %s, is not there', p_attempt, p_job_id, p_worker)
+            WHEN p_filed_token IS NOT NULL AND NOT EXISTS (SELECT FROM callq.attempts AS a
+                WHERE a.job_id = p_filed_job_id AND a.attempt = p_filed_attempt AND a.claim_token = p_filed_token AND a.state <> 'claimed')
+                THEN format('the result of attempt %s of job %s, written by worker %s, is not there', p_filed_attempt, p_filed_job_id, p_worker) END;
     END IF;
     IF v_lost IS NOT NULL THEN
         UPDATE callq.meta AS m SET history_lost_at = now(), history_lost_detail = left(v_lost, 500),
@@ -219,7 +222,7 @@ BEGIN
     WHERE w.worker <> p_worker AND (w.left_at < now() - interval '1 day' OR w.seen_at < now() - interval '30 days');
     may_work := true;
 END $$;
-COMMENT ON FUNCTION callq.attest IS 'A worker (up for p_up_s seconds) says what it knows of the history, and asks whether it may work. p_joined: the number of the history that it works in; NULL: it has written nothing yet. p_write: the number of this write; p_wrote: of its newest that was acknowledged; then its newest claim since that one, and where it last saw which position of the log. If something of that is missing, the history is marked lost. Answers with the number of the history and where it is.';
+COMMENT ON FUNCTION callq.attest IS 'A worker (up for p_up_s seconds) says what it knows of the history, and asks whether it may work. p_joined: the number of the history that it works in; NULL: it has written nothing yet. p_write: the number of this write; p_wrote: of its newest that was acknowledged; then its newest claim since that one, the newest result that it wrote since, and where it last saw which position of the log. If something of that is missing, the history is marked lost. Answers with the number of the history and where it is.';
 
 CREATE FUNCTION callq.depart(p_worker text) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -167,6 +167,7 @@ impl Store {
             .iter()
             .map(|b| b.replied_after.map(|d| d.as_secs_f64()))
             .collect();
+        let epoch = self.watch.as_ref().map(|watch| watch.epoch());
         let rows = bounded!(
             self,
             "record results",
@@ -193,6 +194,12 @@ impl Store {
                 &replied as &[Option<f64>],
             )
         )?;
+        let filed = rows.iter().find(|row| row.filed);
+        if let (Some(watch), Some(epoch), Some(row)) = (&self.watch, epoch, filed)
+            && let Some(result) = batch.iter().find(|b| b.job_id == row.job_id)
+        {
+            watch.note_result(epoch, result.job_id, result.attempt, result.claim_token);
+        }
         Ok(rows
             .into_iter()
             .map(|row| Recorded {

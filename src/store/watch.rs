@@ -43,9 +43,9 @@ pub(super) struct Sight {
     pub(super) accepted: bool,
 }
 
-/// A claim that was acknowledged: one of its attempts stands for all.
+/// A claim, or a batch of results, that was acknowledged: one of its attempts stands for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClaimMark {
+pub(super) struct Mark {
     pub(super) job_id: i64,
     pub(super) attempt: i32,
     pub(super) claim_token: Uuid,
@@ -68,7 +68,10 @@ pub(super) struct Known {
     pub(super) write: i64,
     pub(super) wrote: i64,
     /// The newest claim since that one.
-    pub(super) claim: Option<ClaimMark>,
+    pub(super) claim: Option<Mark>,
+    /// The newest result that was written since. Claims and results go different ways, each in
+    /// order: neither says that the other is there.
+    pub(super) filed: Option<Mark>,
     /// Where the newest connection leads.
     newest: Option<Place>,
     /// Connections that are older lead elsewhere.
@@ -131,6 +134,9 @@ impl Known {
         self.wrote = asked.write;
         if self.claim == asked.claim {
             self.claim = None;
+        }
+        if self.filed == asked.filed {
+            self.filed = None;
         }
         let seen = match &self.at {
             Some((at, seen)) if *at == place => *seen,
@@ -199,13 +205,26 @@ impl Watch {
         let mut known = self.known();
         let holds = known.holds(epoch);
         if holds {
-            known.claim = Some(ClaimMark {
+            known.claim = Some(Mark {
                 job_id: job,
                 attempt,
                 claim_token: token,
             });
         }
         holds
+    }
+
+    /// Notes results that were acknowledged while this was the database that the worker goes by:
+    /// elsewhere they say nothing of it.
+    pub(super) fn note_result(&self, epoch: Epoch, job: i64, attempt: i32, token: Uuid) {
+        let mut known = self.known();
+        if known.open && known.epoch == epoch.0 {
+            known.filed = Some(Mark {
+                job_id: job,
+                attempt,
+                claim_token: token,
+            });
+        }
     }
 }
 

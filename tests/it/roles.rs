@@ -213,7 +213,7 @@ async fn what_one_role_may_not_do_though_another_does() {
             ("er", "SELECT * FROM callq.in_doubt"),
             ("ewr", "SELECT * FROM callq.history"),
             ("e", "SELECT callq.recover(NULL)"),
-            ("w", "SELECT callq.attest('w', 1, NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL), callq.depart('w')"),
+            ("w", "SELECT callq.attest('w', 1, NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), callq.depart('w')"),
             ("", "SELECT * FROM callq.witnesses"),
         ] {
             for (letter, login) in ["e", "w", "r", "nobody"].iter().zip(logins.iter().chain([&nobody])) {

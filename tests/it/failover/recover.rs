@@ -225,3 +225,86 @@ async fn what_cannot_be_is_refused_with_a_sentence() {
         "nothing was changed"
     );
 }
+
+#[tokio::test]
+async fn a_worker_that_misses_any_of_its_writes_stops_everybody() {
+    let token = "00000000-0000-0000-0000-000000000001";
+    let nothing = "NULL, NULL, NULL";
+    let own = format!("1, 1, '{token}'");
+    let here = "(SELECT origin FROM callq.present_history()), (SELECT timeline FROM callq.present_history())";
+    for (joined, wrote, claim, filed, position, misses) in [
+        (1, 1, own.as_str(), nothing, 0, None),
+        (
+            1,
+            1,
+            nothing,
+            own.as_str(),
+            0,
+            Some("the result of attempt 1 of job 1"),
+        ),
+        (
+            1,
+            1,
+            "1, 2, gen_random_uuid()",
+            nothing,
+            0,
+            Some("attempt 2 of job 1"),
+        ),
+        (
+            1,
+            2,
+            nothing,
+            nothing,
+            0,
+            Some("the newest write of worker w is not there"),
+        ),
+        (
+            2,
+            1,
+            nothing,
+            nothing,
+            0,
+            Some("has worked in history number 2"),
+        ),
+        (
+            1,
+            1,
+            nothing,
+            nothing,
+            i64::MAX,
+            Some("has seen its write-ahead log"),
+        ),
+    ] {
+        let rig = Rig::new().await;
+        rig.sql(&format!(
+            "INSERT INTO callq.attempts (job_id, attempt, claim_token, app, worker, room_id, room_id_type, random, due_at, claimed_at)
+             VALUES (1, 1, '{token}', 'default', 'w', 'room', 2, 7, now(), now())"
+        ))
+        .await;
+        let fresh = |name: &str| {
+            format!(
+                "SELECT may_work FROM callq.attest('{name}', 1, NULL, 1, 0, {nothing}, {nothing}, {nothing})"
+            )
+        };
+        assert!(rig.value::<bool>(&fresh("w")).await);
+        let said = format!(
+            "SELECT may_work FROM callq.attest('w', 1, {joined}, 3, {wrote}, {claim}, {filed}, {here}, {position})"
+        );
+        assert_eq!(
+            rig.value::<bool>(&said).await,
+            misses.is_none(),
+            "{misses:?}"
+        );
+        let detail: Option<String> = rig
+            .value("SELECT history_lost_detail FROM callq.meta")
+            .await;
+        match misses {
+            None => assert_eq!(detail, None),
+            Some(words) => {
+                let detail = detail.unwrap();
+                assert!(detail.contains(words), "{detail}");
+                assert!(!rig.value::<bool>(&fresh("other")).await, "nobody works");
+            }
+        }
+    }
+}
