@@ -41,7 +41,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0008_history.sql",
-        "9f87db4716260be004cb51c55238278e9e721167bb6969e4ef1c3f2eca191361",
+        "34fe087b2bce3d89d7e8bba2f6fc88a13329bf07a61a740c2af2a06a8f913c2e",
     ),
 ];
 
