@@ -72,8 +72,10 @@ WITH result AS (
         state = r.attempt_state::callq.attempt_state,
         sent_at = a.claimed_at + r.sent_after_s * interval '1 second',
         replied_at = a.claimed_at + r.replied_after_s * interval '1 second',
-        class = r.class, http_status = r.http_status, error_code = r.error_code, error_info = r.error_info,
-        request_id = r.request_id, call_id = r.call_id, callee_results = r.callee_results::jsonb, detail = r.detail,
+        -- What a person has settled is not put in doubt again by a result that knows no more.
+        class = CASE WHEN a.class = 'safe' AND r.class = 'in_doubt' THEN a.class ELSE r.class END, http_status = r.http_status, error_code = r.error_code, error_info = r.error_info,
+        request_id = r.request_id, call_id = r.call_id, callee_results = r.callee_results::jsonb,
+        detail = CASE WHEN a.class = 'safe' AND r.class = 'in_doubt' THEN a.detail ELSE r.detail END,
         second_ring = coalesce(r.next_state = 'placed' AND r.newest > a.attempt, false)
     FROM ready AS r
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token

@@ -14,6 +14,7 @@ mod fault_points;
 mod grants;
 mod insert;
 mod keeping;
+mod model;
 mod outage;
 mod plans;
 mod poolers;

@@ -433,6 +433,56 @@ async fn a_doubt_whose_attempt_was_deleted_ends_unresolved_and_blocks_no_other()
 }
 
 #[tokio::test]
+async fn giving_back_neither_rings_nor_cancels_what_an_earlier_attempt_may_have_rung() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    for (meanwhile, then) in [
+        (
+            "late reply",
+            "placed late_reply 2 1 call-1-1 replied second_ring, not_sent",
+        ),
+        (
+            "cancel",
+            "unresolved earlier_in_doubt 2 1 unknown, not_sent",
+        ),
+        ("nothing", "scheduled given_back 2 1 unknown, not_sent"),
+    ] {
+        clear(pool).await;
+        dialing(pool).await;
+        lapse(pool).await;
+        settle(pool).await;
+        work(pool, &statements::claim(), &claim_of(1, TWO)).await;
+        match meanwhile {
+            "late reply" => record(pool, 1, ONE, "placed").await,
+            "cancel" => run(pool, "SELECT callq.cancel(1)").await,
+            _ => {}
+        }
+        work(pool, &statements::give_back(), &format!("'{TWO}'")).await;
+        assert_eq!(outcome(pool).await, then, "{meanwhile}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_has_settled_is_not_put_in_doubt_again_by_a_late_result() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    dialing(pool).await;
+    lapse(pool).await;
+    run(pool, "SELECT callq.resolve(1, 'failed', 'asked them')").await;
+    let unknown = result(1, ONE, "scheduled")
+        .replace("'{replied}'", "'{unknown}'")
+        .replace("'{safe}'", "'{in_doubt}'");
+    work(pool, &statements::record(), &unknown).await;
+    let class = "SELECT concat_ws(' ', class, split_part(detail, ' ', 1)) FROM callq.attempts";
+    assert_eq!(value(pool, class).await, "safe settled");
+    assert_eq!(
+        outcome(pool).await,
+        "failed resolved_failed 1 1 unknown",
+        "and its job stays as it is"
+    );
+}
+
+#[tokio::test]
 async fn giving_back_heeds_a_cancel_and_leaves_a_doubt() {
     let database = Database::new().await;
     let pool = database.pool();
