@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover fuzz
+.PHONY: demo test ci chaos kills failover model fuzz
 demo:
 	@./demo
 test:
@@ -15,6 +15,9 @@ kills:
 # A synchronous standby is promoted under 150 calls a second and two workers.
 failover:
 	@./test --release --test it at_150_calls_a_second -- --nocapture --ignored
+# The model of the protocol, in settings that take minutes and gigabytes; optimised.
+model:
+	@./test --release --test it model -- --nocapture --include-ignored
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

@@ -108,7 +108,9 @@ impl Action {
     /// What kind of step it is.
     pub(crate) fn name(&self) -> String {
         let all = format!("{self:?}");
-        let end = all.find(|c: char| !c.is_alphanumeric()).unwrap_or(all.len());
+        let end = all
+            .find(|c: char| !c.is_alphanumeric())
+            .unwrap_or(all.len());
         all[..end].to_owned()
     }
 }
@@ -120,9 +122,16 @@ impl Setting {
             hand_steps(self, state, hand.claim, &hand.stage, steps);
         }
         for packet in &state.wire {
-            let awaited = state.hands.iter().any(|h| h.claim == packet.claim && h.stage == Stage::Waiting(None));
+            let awaited = state
+                .hands
+                .iter()
+                .any(|h| h.claim == packet.claim && h.stage == Stage::Waiting(None));
             // What does not ring and nobody waits for changes nothing.
-            let fates = if self.answers == Answers::All { &Fate::ALL[..] } else { &Fate::FEW[..] };
+            let fates = if self.answers == Answers::All {
+                &Fate::ALL[..]
+            } else {
+                &Fate::FEW[..]
+            };
             let fates = fates.iter().filter(|fate| awaited || **fate == Fate::Rings);
             steps.extend(fates.map(|fate| Action::Arrive(packet.claim, *fate)));
         }
@@ -141,21 +150,30 @@ impl Setting {
     }
 
     fn claims(&self, state: &State, steps: &mut Vec<Action>) {
-        let due: Vec<usize> = (0..state.jobs.len()).filter(|job| self.may_be_claimed(state, *job)).collect();
+        let due: Vec<usize> = (0..state.jobs.len())
+            .filter(|job| self.may_be_claimed(state, *job))
+            .collect();
         let mut takes: Vec<Vec<usize>> = due.iter().map(|job| vec![*job]).collect();
         if due.len() > 1 {
             takes.push(due);
         }
         let workers = self.workers.min(state.workers + 1);
         for worker in 0..workers {
-            let claims = takes.iter().map(|jobs| Action::Claim { worker, jobs: jobs.clone() });
+            let claims = takes.iter().map(|jobs| Action::Claim {
+                worker,
+                jobs: jobs.clone(),
+            });
             steps.extend(claims);
         }
     }
 
     fn may_be_claimed(&self, state: &State, job: usize) -> bool {
         let row = &state.jobs[job];
-        let both_saw_it = self.lacks(Mutation::ClaimWithoutLock) && state.hands.iter().any(|h| h.claim.job == job && h.stage == Stage::Asked);
+        let both_saw_it = self.lacks(Mutation::ClaimWithoutLock)
+            && state
+                .hands
+                .iter()
+                .any(|h| h.claim.job == job && h.stage == Stage::Asked);
         let taken = usize::from(self.claims) > row.attempts.len();
         taken && state.claims < 2 * self.claims && (row.state == JobState::Scheduled || both_saw_it)
     }
@@ -163,17 +181,29 @@ impl Setting {
     fn job_steps(&self, state: &State, job: usize, steps: &mut Vec<Action>) {
         let row = &state.jobs[job];
         match row.state {
-            JobState::Dialing if row.lease == 0 && !self.lacks(Mutation::NobodyLapses) => steps.push(Action::Lapse { job }),
-            JobState::InDoubt if row.lease == 0 || self.lacks(Mutation::SettlesAtOnce) => steps.push(Action::Settle { job }),
-            JobState::Dialing if self.lacks(Mutation::LapseIsEarly) => steps.push(Action::Lapse { job }),
-            JobState::Dialing if row.deadline == 0 && self.lacks(Mutation::ExpireTakesDialing) => steps.push(Action::Expire { job }),
+            JobState::Dialing if row.lease == 0 && !self.lacks(Mutation::NobodyLapses) => {
+                steps.push(Action::Lapse { job })
+            }
+            JobState::InDoubt if row.lease == 0 || self.lacks(Mutation::SettlesAtOnce) => {
+                steps.push(Action::Settle { job })
+            }
+            JobState::Dialing if self.lacks(Mutation::LapseIsEarly) => {
+                steps.push(Action::Lapse { job })
+            }
+            JobState::Dialing if row.deadline == 0 && self.lacks(Mutation::ExpireTakesDialing) => {
+                steps.push(Action::Expire { job })
+            }
             JobState::Scheduled if row.deadline == 0 => steps.push(Action::Expire { job }),
             _ => {}
         }
         if self.person == Person::Absent {
             return;
         }
-        if matches!(row.state, JobState::Scheduled | JobState::Dialing | JobState::InDoubt) && !row.cancel {
+        if matches!(
+            row.state,
+            JobState::Scheduled | JobState::Dialing | JobState::InDoubt
+        ) && !row.cancel
+        {
             steps.push(Action::Cancel { job });
         }
         let doubted = matches!(row.state, JobState::InDoubt | JobState::Unresolved);
@@ -192,7 +222,10 @@ impl Setting {
                 say(Verdict::Retry, !rang);
             }
         }
-        let ended = matches!(row.state, JobState::Failed | JobState::Expired | JobState::Cancelled);
+        let ended = matches!(
+            row.state,
+            JobState::Failed | JobState::Expired | JobState::Cancelled
+        );
         let waits = row.state == JobState::Scheduled && row.attempt > 0;
         let dialing = row.state == JobState::Dialing && self.lacks(Mutation::RetriesDialing);
         let doubt = row.state == JobState::InDoubt && self.lacks(Mutation::RetriesDoubts);
@@ -203,31 +236,64 @@ impl Setting {
 }
 
 /// What a worker may do with a job in its hand, or what may befall it.
-fn hand_steps(setting: &Setting, state: &State, claim: Claim, stage: &Stage, steps: &mut Vec<Action>) {
+fn hand_steps(
+    setting: &Setting,
+    state: &State,
+    claim: Claim,
+    stage: &Stage,
+    steps: &mut Vec<Action>,
+) {
     // One answer speaks for all jobs of a claim.
-    let first = state.hands.iter().find(|h| h.claim.token == claim.token && h.stage == *stage);
+    let first = state
+        .hands
+        .iter()
+        .find(|h| h.claim.token == claim.token && h.stage == *stage);
     let first = first.is_some_and(|h| h.claim == claim);
     let token = claim.token;
     match stage {
-        Stage::Asked if first => steps.extend([Action::Answered { token }, Action::AnswerLost { token }]),
+        Stage::Asked if first => {
+            steps.extend([Action::Answered { token }, Action::AnswerLost { token }])
+        }
         Stage::Unanswered if first => steps.push(Action::GiveBack { token }),
         Stage::Asked | Stage::Unanswered => {}
         Stage::Claimed | Stage::Checked if setting.answers == Answers::Few => {
-            steps.push(if *stage == Stage::Checked { Action::Send(claim) } else { Action::Check(claim) });
+            steps.push(if *stage == Stage::Checked {
+                Action::Send(claim)
+            } else {
+                Action::Check(claim)
+            });
         }
-        Stage::Claimed => steps.extend([Action::Check(claim), Action::HoldBack(claim), Action::Lose(claim)]),
-        Stage::Checked => steps.extend([Action::Send(claim), Action::Unreachable(claim), Action::Unsendable(claim), Action::Lose(claim)]),
+        Stage::Claimed => steps.extend([
+            Action::Check(claim),
+            Action::HoldBack(claim),
+            Action::Lose(claim),
+        ]),
+        Stage::Checked => steps.extend([
+            Action::Send(claim),
+            Action::Unreachable(claim),
+            Action::Unsendable(claim),
+            Action::Lose(claim),
+        ]),
         Stage::Waiting(None) => steps.push(Action::Lose(claim)),
         Stage::Waiting(Some(_)) => steps.extend([Action::Read(claim), Action::Lose(claim)]),
-        Stage::Result { .. } if setting.lacks(Mutation::RecordReadsBeforeItLocks) => steps.push(Action::ReadUnlocked(claim)),
-        Stage::Result { .. } => steps.extend([Action::Record(claim), Action::RecordUnacknowledged(claim)]),
+        Stage::Result { .. } if setting.lacks(Mutation::RecordReadsBeforeItLocks) => {
+            steps.push(Action::ReadUnlocked(claim))
+        }
+        Stage::Result { .. } => {
+            steps.extend([Action::Record(claim), Action::RecordUnacknowledged(claim)])
+        }
         Stage::Saw(..) => steps.push(Action::Record(claim)),
     }
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |claim: &Claim| format!("worker {}, job {}, attempt {}", claim.worker, claim.job, claim.attempt);
+        let of = |claim: &Claim| {
+            format!(
+                "worker {}, job {}, attempt {}",
+                claim.worker, claim.job, claim.attempt
+            )
+        };
         match self {
             Self::Claim { worker, jobs } => write!(f, "Claim: worker {worker}, jobs {jobs:?}"),
             Self::Arrive(claim, fate) => write!(f, "Arrive: {}, {fate:?}", of(claim)),

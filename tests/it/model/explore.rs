@@ -1,7 +1,7 @@
 //! The exploration itself: breadth first, every order of every step, so that a counterexample is a
 //! shortest one.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
@@ -36,8 +36,17 @@ impl Model for Setting {
 
 /// Every promise holds in every state that can be reached, and everything worth seeing is seen.
 pub(crate) fn holds(setting: &Setting) -> usize {
-    let checker = setting.clone().checker().threads(THREADS).spawn_bfs().join();
-    println!("{setting}: {} states, {} steps deep", checker.unique_state_count(), checker.max_depth());
+    let checker = setting
+        .clone()
+        .checker()
+        .threads(THREADS)
+        .spawn_bfs()
+        .join();
+    println!(
+        "{setting}: {} states, {} steps deep",
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
     let discoveries = checker.discoveries();
     for property in setting.properties() {
         let found = discoveries.get(property.name).cloned();
@@ -54,11 +63,26 @@ pub(crate) fn holds(setting: &Setting) -> usize {
 /// Without its safeguard the setting breaks this promise; the shortest way there is printed.
 pub(crate) fn finds(setting: &Setting, promise: Promise) {
     let wanted = HasDiscoveries::AllOf(BTreeSet::from([promise.says()]));
-    let checker = setting.clone().checker().threads(THREADS).finish_when(wanted).spawn_bfs().join();
+    let checker = setting
+        .clone()
+        .checker()
+        .threads(THREADS)
+        .finish_when(wanted)
+        .spawn_bfs()
+        .join();
     let Some(path) = checker.discovery(promise.says()) else {
-        panic!("{:?} breaks nothing of \"{}\" in {} states", setting.mutation, promise.says(), checker.unique_state_count());
+        panic!(
+            "{:?} breaks nothing of \"{}\" in {} states",
+            setting.mutation,
+            promise.says(),
+            checker.unique_state_count()
+        );
     };
-    println!("{:?}\n{}", setting.mutation, told(setting, promise.says(), path));
+    println!(
+        "{:?}\n{}",
+        setting.mutation,
+        told(setting, promise.says(), path)
+    );
 }
 
 /// A path, readable: each step, and the rows after it.
@@ -67,7 +91,12 @@ fn told(setting: &Setting, what: &str, path: Path<State, Action>) -> String {
     for (number, (state, action)) in path.into_vec().into_iter().enumerate() {
         let rows: Vec<String> = state.jobs.iter().map(ToString::to_string).collect();
         let then = action.map_or_else(|| "(here)".to_owned(), |action| action.to_string());
-        lines.push(format!("{:>3}. {:<60} {}", number + 1, rows.join(" | "), then));
+        lines.push(format!(
+            "{:>3}. {:<60} {}",
+            number + 1,
+            rows.join(" | "),
+            then
+        ));
     }
     lines.join("\n")
 }
@@ -75,25 +104,55 @@ fn told(setting: &Setting, what: &str, path: Path<State, Action>) -> String {
 /// The same, and the exploration comes to a job like this.
 pub(crate) fn comes_to(what: &str, setting: &Setting, seen: fn(&Job) -> bool) {
     holds(setting);
-    let there = transitions(setting).into_iter().any(|(_, _, after)| after.jobs.iter().any(seen));
+    let there = Graph::of(setting)
+        .states
+        .iter()
+        .any(|state| state.jobs.iter().any(seen));
     assert!(there, "{setting}: never seen: {what}");
 }
 
-/// Every step of every state, each state once, in the order of their depth.
-pub(crate) fn transitions(setting: &Setting) -> Vec<(State, Action, State)> {
-    let mut known: HashSet<State> = setting.init_states().into_iter().collect();
-    let mut waiting: VecDeque<State> = setting.init_states().into();
-    let mut all = Vec::new();
-    while let Some(state) = waiting.pop_front() {
-        let mut steps = Vec::new();
-        setting.steps(&state, &mut steps);
-        for action in steps {
-            let after = setting.step(&state, &action);
-            if known.insert(after.clone()) {
-                waiting.push_back(after.clone());
+/// Every state, with the step that first led there, and every step of every state.
+pub(crate) struct Graph {
+    pub(crate) states: Vec<State>,
+    from: Vec<Option<(usize, Action)>>,
+    pub(crate) steps: Vec<(usize, Action)>,
+}
+
+impl Graph {
+    pub(crate) fn of(setting: &Setting) -> Self {
+        let first = setting.init_states().remove(0);
+        let mut graph = Self {
+            states: vec![first.clone()],
+            from: vec![None],
+            steps: Vec::new(),
+        };
+        let mut known = HashSet::from([first]);
+        let mut next = 0;
+        while next < graph.states.len() {
+            let mut steps = Vec::new();
+            setting.steps(&graph.states[next], &mut steps);
+            for action in steps {
+                let after = setting.step(&graph.states[next], &action);
+                if known.insert(after.clone()) {
+                    graph.states.push(after);
+                    graph.from.push(Some((next, action.clone())));
+                }
+                graph.steps.push((next, action));
             }
-            all.push((state.clone(), action, after));
+            next += 1;
         }
+        graph
     }
-    all
+
+    /// A shortest way to a state.
+    pub(crate) fn way_to(&self, state: usize) -> Vec<Action> {
+        let mut way = Vec::new();
+        let mut at = state;
+        while let Some((before, action)) = &self.from[at] {
+            way.push(action.clone());
+            at = *before;
+        }
+        way.reverse();
+        way
+    }
 }

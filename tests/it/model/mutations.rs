@@ -21,9 +21,17 @@ macro_rules! mutations {
     };
 }
 
-const SOON: Setting = Setting { deadline: 2, ..HOLD };
+const SOON: Setting = Setting {
+    deadline: 2,
+    ..HOLD
+};
 /// One worker is enough: it may have any number of jobs in its hands.
-const THREE: Setting = Setting { workers: 1, claims: 3, max_attempts: 3, ..FEW };
+const THREE: Setting = Setting {
+    workers: 1,
+    claims: 3,
+    max_attempts: 3,
+    ..FEW
+};
 
 mutations! {
     /// The request leaves before the claim is committed.
@@ -58,6 +66,8 @@ mutations! {
     NewerAttemptIsOverruled, with_a_newer_attempt_overruled_a_phone_rings_twice, NoSecondRingByMistake, THREE;
     /// Any late result moves a job that has ended, not only one that says it rang.
     LateResultRevives, with_a_late_result_that_revives_an_ended_job_changes_state_unlawfully, OnlyLawfulChanges, HOLD;
+    /// A late result that knows no more than before makes a doubt of what a person has settled.
+    LateResultOverrulesAPerson, with_a_person_overruled_by_a_late_result_a_settled_attempt_is_in_doubt_again, WhatAPersonSettledStays, HOLD;
     /// The record judges the row as it was before it was locked.
     RecordReadsBeforeItLocks, with_a_record_that_reads_before_it_locks_a_cancel_is_passed_over, CancelHolds, HOLD;
     /// The record does not look whether a cancel was asked for.

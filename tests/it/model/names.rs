@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use callq::call::{self, Answer as Real, AppHealth, OnDoubt as RealPolicy, Policy, RefusedCallees, Reply, Tried};
+use callq::call::{
+    self, Answer as Real, AppHealth, OnDoubt as RealPolicy, Policy, RefusedCallees, Reply, Tried,
+};
 use callq::tencent;
 
 use super::rows::decide;
@@ -23,7 +25,12 @@ fn named() -> Vec<(String, Vec<String>)> {
         if let Some(words) = line.strip_prefix("///") {
             doc += words;
         } else {
-            let names = doc.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            let names = doc
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
             let step: String = line.chars().take_while(|c| c.is_alphanumeric()).collect();
             steps.push((step, names));
             doc.clear();
@@ -38,13 +45,16 @@ fn is_there(name: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all = |folder: &str| {
         let files = fs::read_dir(root.join(folder)).expect("it can be listed");
-        let texts = files.filter_map(|file| fs::read_to_string(file.expect("it is there").path()).ok());
+        let texts =
+            files.filter_map(|file| fs::read_to_string(file.expect("it is there").path()).ok());
         texts.collect::<Vec<_>>().join("\n")
     };
     if let Some((file, item)) = name.split_once(": ") {
         let text = fs::read_to_string(root.join(file)).unwrap_or_default();
         let kinds = ["fn ", "struct ", "const "];
-        kinds.iter().any(|kind| text.contains(&format!("{kind}{item}")))
+        kinds
+            .iter()
+            .any(|kind| text.contains(&format!("{kind}{item}")))
     } else if let Some(verb) = name.strip_prefix("Store::") {
         all("src/store").contains(&format!("pub async fn {verb}("))
     } else if let Some(verb) = name.strip_prefix("callq.") {
@@ -64,7 +74,10 @@ fn every_step_of_the_model_names_what_it_stands_for() {
         let mutation = step == "ReadUnlocked";
         assert!(mutation || !names.is_empty(), "{step} names nothing");
         for name in names {
-            assert!(is_there(&name), "{step} stands for {name}, which is not there");
+            assert!(
+                is_there(&name),
+                "{step} stands for {name}, which is not there"
+            );
         }
     }
 }
@@ -89,9 +102,18 @@ pub(crate) fn real_answer(answer: Answer) -> Option<Real> {
         Answer::Throttled => reply(60011),
         Answer::Cannot => reply(60002),
         Answer::DoubtfulCode => reply(60008),
-        Answer::NoReply => Real::Unknown { detail: detail(), http_status: None },
-        Answer::Unreachable => Real::NotSent { detail: detail(), unreachable: true },
-        Answer::Unsendable => Real::NotSent { detail: detail(), unreachable: false },
+        Answer::NoReply => Real::Unknown {
+            detail: detail(),
+            http_status: None,
+        },
+        Answer::Unreachable => Real::NotSent {
+            detail: detail(),
+            unreachable: true,
+        },
+        Answer::Unsendable => Real::NotSent {
+            detail: detail(),
+            unreachable: false,
+        },
         Answer::HeldBack | Answer::TooLate => return None,
     })
 }
@@ -110,13 +132,27 @@ fn the_models_verdicts_are_those_of_the_worker() {
         let real = real_answer(answer).expect("a request came to it");
         let class = tencent::classify(&real);
         for (max_attempts, used, deadline, policy) in cases() {
-            let setting = Setting { max_attempts, on_doubt: policy, ..Setting::SMALL };
+            let setting = Setting {
+                max_attempts,
+                on_doubt: policy,
+                ..Setting::SMALL
+            };
             let model = decide(&setting, answer, used, deadline);
-            let verdict = call::decide(&real_policy(&setting, used), &tried(deadline), class, &real, AppHealth::Unproven);
+            let verdict = call::decide(
+                &real_policy(&setting, used),
+                &tried(deadline),
+                class,
+                &real,
+                AppHealth::Unproven,
+            );
             let of = format!("{answer:?} with {used} of {max_attempts}, {deadline} left");
             assert_eq!(verdict.next.as_str(), word(model.next), "{of}");
             assert_eq!(verdict.counts(), model.counts, "{of}");
-            assert!(verdict.reason.as_str().starts_with(model.reason), "{of}: {:?}", verdict.reason);
+            assert!(
+                verdict.reason.as_str().starts_with(model.reason),
+                "{of}: {:?}",
+                verdict.reason
+            );
             assert_eq!(class.family().as_str(), class_word(model.class), "{of}");
         }
     }
@@ -124,7 +160,13 @@ fn the_models_verdicts_are_those_of_the_worker() {
 
 fn cases() -> impl Iterator<Item = (i8, i8, u8, OnDoubt)> {
     let policies = [OnDoubt::Hold, OnDoubt::Retry];
-    (1..4).flat_map(move |max| (0..4).flat_map(move |used| [0, 1].into_iter().flat_map(move |left| policies.map(|policy| (max, used, left, policy)))))
+    (1..4).flat_map(move |max| {
+        (0..4).flat_map(move |used| {
+            [0, 1]
+                .into_iter()
+                .flat_map(move |left| policies.map(|policy| (max, used, left, policy)))
+        })
+    })
 }
 
 /// The policy of the model's job as the worker reads it from its row.
@@ -147,7 +189,11 @@ pub(crate) fn tried(deadline: u8) -> Tried {
     Tried {
         attempt: 1,
         seed: 7,
-        deadline_left: Some(if deadline == 0 { Duration::ZERO } else { Duration::from_hours(1) }),
+        deadline_left: Some(if deadline == 0 {
+            Duration::ZERO
+        } else {
+            Duration::from_hours(1)
+        }),
     }
 }
 

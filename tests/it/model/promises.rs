@@ -62,6 +62,7 @@ promises! {
     CancelHolds: "a job whose cancel was asked for is not claimed again", BY_STEP;
     NoResultIsLost: "every result is taken by its attempt", BY_STEP;
     AnAttemptTakesOneReply: "an attempt takes its reply once", BY_STEP;
+    WhatAPersonSettledStays: "what a person has settled is not put in doubt again", BY_STEP;
     NumbersAreNotReused: "numbers of attempts only grow, each with a row of its own", BY_STEP;
     AttemptsTellTheTruth: "an attempt that was sent is not called unsent, nor accepted if it did not ring", truthful;
     EachAttemptCountsOnce: "each attempt counts once", |_, job| usize::try_from(job.used).is_ok_and(|used| used <= job.attempts.len());
@@ -71,12 +72,18 @@ promises! {
 }
 
 fn not_called_ended(_: &Setting, job: &Job) -> bool {
-    let ended = matches!(job.state, JobState::Failed | JobState::Expired | JobState::Cancelled);
+    let ended = matches!(
+        job.state,
+        JobState::Failed | JobState::Expired | JobState::Cancelled
+    );
     !ended || job.truth.rings == 0 || job.truth.misled
 }
 
 fn truthful(_: &Setting, job: &Job) -> bool {
-    let truthful = |a: &Attempt| (a.state != AttemptState::NotSent || a.sent == 0) && (a.class != Some(Class::Accepted) || a.rang);
+    let truthful = |a: &Attempt| {
+        (a.state != AttemptState::NotSent || a.sent == 0)
+            && (a.class != Some(Class::Accepted) || a.rang)
+    };
     job.attempts.iter().all(truthful)
 }
 
@@ -118,17 +125,29 @@ const LAWFUL: &[(JobState, JobState, &[&str])] = {
         (Scheduled, Placed, RECORD),
         (Dialing, Scheduled, RESULT),
         (Dialing, Placed, RESULT),
-        (Dialing, InDoubt, &["Record", "RecordUnacknowledged", "Lapse"]),
+        (
+            Dialing,
+            InDoubt,
+            &["Record", "RecordUnacknowledged", "Lapse"],
+        ),
         (Dialing, Failed, RECORD),
         (Dialing, Expired, RECORD),
         (Dialing, Cancelled, RESULT),
         (Dialing, Unresolved, RESULT),
-        (InDoubt, Scheduled, &["Record", "RecordUnacknowledged", "Settle", "Resolve"]),
+        (
+            InDoubt,
+            Scheduled,
+            &["Record", "RecordUnacknowledged", "Settle", "Resolve"],
+        ),
         (InDoubt, Placed, SETTLED),
         (InDoubt, Failed, SETTLED),
         (InDoubt, Expired, RECORD),
         (InDoubt, Cancelled, SETTLED),
-        (InDoubt, Unresolved, &["Record", "RecordUnacknowledged", "Settle"]),
+        (
+            InDoubt,
+            Unresolved,
+            &["Record", "RecordUnacknowledged", "Settle"],
+        ),
         (Unresolved, Placed, SETTLED),
         (Unresolved, Scheduled, &["Resolve"]),
         (Unresolved, Failed, &["Resolve"]),
@@ -147,13 +166,19 @@ impl State {
     pub(crate) fn watch(&mut self, before: &Self, action: &Action) {
         let mut broke = Vec::new();
         for (old, new) in before.jobs.iter().zip(&self.jobs) {
-            let lawful = |&&(from, to, by): &&(JobState, JobState, &[&str])| from == old.state && to == new.state && by.contains(&action.name().as_str());
+            let lawful = |&&(from, to, by): &&(JobState, JobState, &[&str])| {
+                from == old.state && to == new.state && by.contains(&action.name().as_str())
+            };
             if old.state != new.state && !LAWFUL.iter().any(|change| lawful(&change)) {
                 broke.push(Promise::OnlyLawfulChanges);
             }
             let grew = new.attempts.len() - old.attempts.len().min(new.attempts.len());
             let next = usize::from(new.attempt) == new.attempts.len();
-            let replaced = old.attempts.iter().zip(&new.attempts).any(|(old, new)| old.token != new.token);
+            let replaced = old
+                .attempts
+                .iter()
+                .zip(&new.attempts)
+                .any(|(old, new)| old.token != new.token);
             let lost = new.attempts.len() < old.attempts.len() || new.attempt < old.attempt;
             if grew > 1 || !next || replaced || lost {
                 broke.push(Promise::NumbersAreNotReused);
@@ -163,13 +188,27 @@ impl State {
                 let by_person = matches!(action, Action::Resolve { .. });
                 answered && (old.state != new.state || (old.class != new.class && !by_person))
             };
+            let doubted_again = |(old, new): (&Attempt, &Attempt)| {
+                old.class == Some(Class::Safe) && new.class == Some(Class::InDoubt)
+            };
+            if old.attempts.iter().zip(&new.attempts).any(doubted_again) {
+                broke.push(Promise::WhatAPersonSettledStays);
+            }
             if old.attempts.iter().zip(&new.attempts).any(taken_again) {
                 broke.push(Promise::AnAttemptTakesOneReply);
             }
         }
         let kept = |claim| self.hands.iter().any(|hand| hand.claim == claim);
-        let dropped = before.hands.iter().filter(|hand| matches!(hand.stage, Stage::Result { .. }) && !kept(hand.claim));
-        let unwritten = |hand: &Hand| self.jobs[hand.claim.job].attempts.iter().any(|a| a.token == hand.claim.token && a.state == AttemptState::Claimed);
+        let dropped = before
+            .hands
+            .iter()
+            .filter(|hand| matches!(hand.stage, Stage::Result { .. }) && !kept(hand.claim));
+        let unwritten = |hand: &Hand| {
+            self.jobs[hand.claim.job]
+                .attempts
+                .iter()
+                .any(|a| a.token == hand.claim.token && a.state == AttemptState::Claimed)
+        };
         if !matches!(action, Action::Crash { .. }) && dropped.into_iter().any(unwritten) {
             broke.push(Promise::NoResultIsLost);
         }
@@ -200,14 +239,24 @@ fn sights() -> Vec<Property<Setting>> {
 fn sights_of_retry() -> Vec<Property<Setting>> {
     vec![
         Property::sometimes("a second ring is marked", |_, state: &State| {
-            state.jobs.iter().any(|job| job.attempts.iter().any(|a| a.second_ring))
+            state
+                .jobs
+                .iter()
+                .any(|job| job.attempts.iter().any(|a| a.second_ring))
         }),
-        Property::sometimes("a job ends unresolved because an earlier attempt may have rung", |_, state: &State| {
-            state.jobs.iter().any(|job| job.reason.0 == "earlier_in_doubt")
-        }),
-        Property::sometimes("the phone rings twice, as the policy asked for", |_, state: &State| {
-            state.jobs.iter().any(|job| job.truth.rings == 2)
-        }),
+        Property::sometimes(
+            "a job ends unresolved because an earlier attempt may have rung",
+            |_, state: &State| {
+                state
+                    .jobs
+                    .iter()
+                    .any(|job| job.reason.0 == "earlier_in_doubt")
+            },
+        ),
+        Property::sometimes(
+            "the phone rings twice, as the policy asked for",
+            |_, state: &State| state.jobs.iter().any(|job| job.truth.rings == 2),
+        ),
     ]
 }
 
@@ -215,9 +264,16 @@ fn sights_of_retry() -> Vec<Property<Setting>> {
 pub(crate) fn properties(setting: &Setting) -> Vec<Property<Setting>> {
     use super::setting::{Machine, OnDoubt, Person};
     let mut properties = Promise::all();
-    if setting.mutation.is_none() && setting.person != Person::Absent && setting.claims > 1 && setting.machine == Machine::Runs {
+    if setting.mutation.is_none()
+        && setting.person != Person::Absent
+        && setting.claims > 1
+        && setting.machine == Machine::Runs
+    {
         properties.extend(sights());
-        if setting.on_doubt == OnDoubt::Retry && setting.deadline == NEVER && setting.max_attempts > 1 {
+        if setting.on_doubt == OnDoubt::Retry
+            && setting.deadline == NEVER
+            && setting.max_attempts > 1
+        {
             properties.extend(sights_of_retry());
         }
     }

@@ -5,7 +5,9 @@ use super::actions::Verdict;
 use super::mutations::Mutation;
 use super::promises::Promise;
 use super::setting::{LEASE, OnDoubt, RING, Setting, WALL_CLOCK_BEHIND};
-use super::state::{Answer, Attempt, AttemptState, Claim, Class, DAYS, Hand, Job, JobState, Left, Stage, State};
+use super::state::{
+    Answer, Attempt, AttemptState, Claim, Class, DAYS, Hand, Job, JobState, Left, Stage, State,
+};
 
 /// What a result makes of its job, before its rows have a say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,13 @@ pub(crate) struct Decision {
 /// `call::decide`, and what `worker::place` makes of a request that is not sent.
 pub(crate) fn decide(setting: &Setting, answer: Answer, used: i8, deadline: Left) -> Decision {
     use AttemptState::{NotSent, Replied, Unknown};
-    let decision = |next, reason, counts, state, class| Decision { next, reason, counts, state, class };
+    let decision = |next, reason, counts, state, class| Decision {
+        next,
+        reason,
+        counts,
+        state,
+        class,
+    };
     let again = |reason, counts, state| {
         if deadline == 0 {
             decision(JobState::Expired, "expired", counts, state, Class::Safe)
@@ -29,17 +37,51 @@ pub(crate) fn decide(setting: &Setting, answer: Answer, used: i8, deadline: Left
         }
     };
     match answer {
-        Answer::Accepted => decision(JobState::Placed, "accepted", false, Replied, Class::Accepted),
+        Answer::Accepted => decision(
+            JobState::Placed,
+            "accepted",
+            false,
+            Replied,
+            Class::Accepted,
+        ),
         Answer::Throttled => again("throttled", false, Replied),
-        Answer::Unsendable if used + 1 >= setting.max_attempts => decision(JobState::Failed, "attempts_exhausted", true, NotSent, Class::Safe),
+        Answer::Unsendable if used + 1 >= setting.max_attempts => decision(
+            JobState::Failed,
+            "attempts_exhausted",
+            true,
+            NotSent,
+            Class::Safe,
+        ),
         Answer::Unsendable => again("not_sent", true, NotSent),
         Answer::Cannot => decision(JobState::Failed, "refused", false, Replied, Class::Cannot),
-        Answer::DoubtfulCode if setting.lacks(Mutation::UnknownCodeIsSafe) => again("throttled", false, Replied),
-        Answer::DoubtfulCode => decision(JobState::InDoubt, "reply_in_doubt", true, Replied, Class::InDoubt),
-        Answer::NoReply if setting.lacks(Mutation::ResetIsSafe) => again("unreachable", false, NotSent),
-        Answer::NoReply => decision(JobState::InDoubt, "reply_unknown", true, Unknown, Class::InDoubt),
+        Answer::DoubtfulCode if setting.lacks(Mutation::UnknownCodeIsSafe) => {
+            again("throttled", false, Replied)
+        }
+        Answer::DoubtfulCode => decision(
+            JobState::InDoubt,
+            "reply_in_doubt",
+            true,
+            Replied,
+            Class::InDoubt,
+        ),
+        Answer::NoReply if setting.lacks(Mutation::ResetIsSafe) => {
+            again("unreachable", false, NotSent)
+        }
+        Answer::NoReply => decision(
+            JobState::InDoubt,
+            "reply_unknown",
+            true,
+            Unknown,
+            Class::InDoubt,
+        ),
         Answer::Unreachable => again("unreachable", false, NotSent),
-        Answer::HeldBack => decision(JobState::Scheduled, "given_back", false, NotSent, Class::Safe),
+        Answer::HeldBack => decision(
+            JobState::Scheduled,
+            "given_back",
+            false,
+            NotSent,
+            Class::Safe,
+        ),
         Answer::TooLate => decision(JobState::Expired, "expired", false, NotSent, Class::Safe),
     }
 }
@@ -69,17 +111,36 @@ impl Setting {
                 _ if self.lacks(Mutation::NumberIsReused) => 1,
                 _ => job.attempt + 1,
             };
-            let claim = Claim { worker, job: index, attempt, token };
-            let hand = Hand { claim, stage: Stage::Asked, lease: LEASE, deadline: job.deadline, used: job.used };
+            let claim = Claim {
+                worker,
+                job: index,
+                attempt,
+                token,
+            };
+            let hand = Hand {
+                claim,
+                stage: Stage::Asked,
+                lease: LEASE,
+                deadline: job.deadline,
+                used: job.used,
+            };
             let mut broke = Vec::new();
             if job.cancel {
                 broke.push(Promise::CancelHolds);
             }
-            if !job.truth.misled && job.attempts.iter().any(|a| a.class == Some(Class::Accepted)) {
+            if !job.truth.misled
+                && job
+                    .attempts
+                    .iter()
+                    .any(|a| a.class == Some(Class::Accepted))
+            {
                 broke.push(Promise::KnownRingIsTheLast);
             }
             if self.lacks(Mutation::NoWriteAhead) {
-                state.hands.push(Hand { stage: Stage::Claimed, ..hand });
+                state.hands.push(Hand {
+                    stage: Stage::Claimed,
+                    ..hand
+                });
             } else {
                 self.write_claim(job, claim);
                 state.hands.push(hand);
@@ -98,11 +159,24 @@ impl Setting {
             _ => LEASE,
         };
         job.old = false;
-        let row = Attempt { state: AttemptState::Claimed, class: None, token: claim.token, second_ring: false, sent: 0, rang: false };
+        let row = Attempt {
+            state: AttemptState::Claimed,
+            class: None,
+            token: claim.token,
+            second_ring: false,
+            sent: 0,
+            rang: false,
+        };
         match job.row(claim.attempt) {
             None => job.attempts.push(row),
             // Only a mutation comes here: the number had a row already.
-            Some(old) => *old = Attempt { sent: old.sent, rang: old.rang, ..row },
+            Some(old) => {
+                *old = Attempt {
+                    sent: old.sent,
+                    rang: old.rang,
+                    ..row
+                }
+            }
         }
     }
 
@@ -138,23 +212,41 @@ impl Setting {
     pub(crate) fn record(&self, job: &mut Job, saw: &Job, hand: &Hand, answer: Answer) -> bool {
         let decided = decide(self, answer, hand.used, hand.deadline);
         let unfenced = self.lacks(Mutation::RecordIsNotFenced);
-        let attempt = if unfenced { job.attempt } else { hand.claim.attempt };
+        let attempt = if unfenced {
+            job.attempt
+        } else {
+            hand.claim.attempt
+        };
         let again = self.lacks(Mutation::RepeatedRecordCounts);
-        let (rang_at, lingers) = (job.rang_before(attempt), job.may_have_rung(attempt) && !self.lacks(Mutation::EarlierDoubtIsForgotten));
+        let (rang_at, lingers) = (
+            job.rang_before(attempt),
+            job.may_have_rung(attempt) && !self.lacks(Mutation::EarlierDoubtIsForgotten),
+        );
         let newest = saw.attempt;
-        let Some(row) = job.row(attempt) else { return false };
+        let Some(row) = job.row(attempt) else {
+            return false;
+        };
         let open = matches!(row.state, AttemptState::Claimed | AttemptState::Unknown);
         if !(unfenced || row.token == hand.claim.token) || !(open || again) {
             return false;
         }
+        let settled =
+            row.class == Some(Class::Safe) && !self.lacks(Mutation::LateResultOverrulesAPerson);
         row.state = decided.state;
-        row.class = Some(decided.class);
+        if !(settled && decided.class == Class::InDoubt) {
+            row.class = Some(decided.class);
+        }
         row.second_ring = decided.next == JobState::Placed && newest > attempt;
 
-        let ended = !matches!(saw.state, JobState::Dialing | JobState::InDoubt) && !self.lacks(Mutation::LateResultRevives);
+        let ended = !matches!(saw.state, JobState::Dialing | JobState::InDoubt)
+            && !self.lacks(Mutation::LateResultRevives);
         let cancel = saw.cancel && !self.lacks(Mutation::RecordForgetsCancel);
-        let rang_nobody = matches!(decided.next, JobState::Scheduled | JobState::Failed | JobState::Expired);
-        let would_end = matches!(decided.next, JobState::Failed | JobState::Expired) || (rang_nobody && cancel);
+        let rang_nobody = matches!(
+            decided.next,
+            JobState::Scheduled | JobState::Failed | JobState::Expired
+        );
+        let would_end =
+            matches!(decided.next, JobState::Failed | JobState::Expired) || (rang_nobody && cancel);
         let ignored = self.lacks(Mutation::LateOkIsIgnored);
         let moves = match ended {
             true => decided.next == JobState::Placed && saw.state != JobState::Placed && !ignored,
@@ -209,9 +301,11 @@ impl Setting {
     /// `settle.sql`, for one job. The promise that this breaks.
     pub(crate) fn settle(&self, job: &mut Job) -> Option<Promise> {
         let in_time = job.deadline > 0 || self.lacks(Mutation::SettleIgnoresDeadline);
-        let in_number = job.used < self.max_attempts || self.lacks(Mutation::SettleIgnoresMaxAttempts);
+        let in_number =
+            job.used < self.max_attempts || self.lacks(Mutation::SettleIgnoresMaxAttempts);
         let wanted = !job.cancel || self.lacks(Mutation::SettleForgetsCancel);
-        let open = !job.attempts.iter().any(|a| a.second_ring) || self.lacks(Mutation::SettleForgetsLateReply);
+        let open = !job.attempts.iter().any(|a| a.second_ring)
+            || self.lacks(Mutation::SettleForgetsLateReply);
         if self.lacks(Mutation::DoubtPastDeadlineExpires) && job.deadline == 0 {
             job.go(JobState::Expired, "expired");
         } else if self.on_doubt == OnDoubt::Retry && in_time && in_number && wanted && open {
@@ -251,7 +345,10 @@ impl Setting {
     /// `callq.resolve`.
     pub(crate) fn resolve(&self, job: &mut Job, verdict: Verdict) {
         if verdict != Verdict::Placed {
-            let doubts = job.attempts.iter_mut().filter(|a| a.class == Some(Class::InDoubt));
+            let doubts = job
+                .attempts
+                .iter_mut()
+                .filter(|a| a.class == Some(Class::InDoubt));
             doubts.for_each(|a| a.class = Some(Class::Safe));
             if job.truth.rings > 0 {
                 (job.truth.asked, job.truth.misled) = (true, true);

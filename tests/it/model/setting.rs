@@ -101,8 +101,19 @@ impl fmt::Display for Setting {
             person,
             ..
         } = self;
-        let deadline = if self.deadline == NEVER { "none".to_owned() } else { self.deadline.to_string() };
-        write!(f, "workers {workers}, jobs {jobs}, claims of each {claims}, max_attempts {max_attempts}, ")?;
-        write!(f, "on_doubt {on_doubt:?}, deadline {deadline}, person {person:?}, answers {:?}", self.answers)
+        let deadline = if self.deadline == NEVER {
+            "none".to_owned()
+        } else {
+            self.deadline.to_string()
+        };
+        write!(
+            f,
+            "workers {workers}, jobs {jobs}, claims of each {claims}, max_attempts {max_attempts}, "
+        )?;
+        write!(
+            f,
+            "on_doubt {on_doubt:?}, deadline {deadline}, person {person:?}, answers {:?}",
+            self.answers
+        )
     }
 }

@@ -68,7 +68,8 @@ pub(crate) struct Reason(pub(crate) &'static str);
 impl Reason {
     fn ends(self) -> &'static str {
         match self.0 {
-            "given_back" | "throttled" | "not_sent" | "unreachable" | "retried_in_doubt" | "retried_by_person" | "lease_lapsed" | "reply_in_doubt" | "reply_unknown" => "",
+            "given_back" | "throttled" | "not_sent" | "unreachable" | "retried_in_doubt"
+            | "retried_by_person" | "lease_lapsed" | "reply_in_doubt" | "reply_unknown" => "",
             word => word,
         }
     }
@@ -259,7 +260,9 @@ impl Job {
 
     /// `callq.may_have_rung`.
     pub(crate) fn may_have_rung(&self, before: u8) -> bool {
-        self.before(before).iter().any(|a| a.class == Some(Class::InDoubt))
+        self.before(before)
+            .iter()
+            .any(|a| a.class == Some(Class::InDoubt))
     }
 
     /// Whether a late reply said that an attempt before this one rang.
@@ -276,7 +279,10 @@ impl Job {
 impl Hand {
     /// It has a result. Of what it counted, all that matters is whether the deadline had passed.
     pub(crate) fn has(&mut self, answer: Answer) {
-        self.stage = Stage::Result { answer, repeated: false };
+        self.stage = Stage::Result {
+            answer,
+            repeated: false,
+        };
         (self.lease, self.deadline) = (0, self.deadline.min(1));
     }
 
@@ -294,7 +300,11 @@ impl Hand {
 
 /// What is left a tick later.
 pub(crate) fn tick(left: Left) -> Left {
-    if left >= DAYS { left } else { left.saturating_sub(1) }
+    if left >= DAYS {
+        left
+    } else {
+        left.saturating_sub(1)
+    }
 }
 
 /// What is left six days later.
@@ -304,7 +314,12 @@ pub(crate) fn days(left: Left) -> Left {
 
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { state, attempt, used, .. } = self;
+        let Self {
+            state,
+            attempt,
+            used,
+            ..
+        } = self;
         write!(f, "{state:?} #{attempt} used {used}")?;
         if self.lease < DAYS {
             write!(f, " lease {}", self.lease)?;

@@ -30,7 +30,9 @@ impl Setting {
                 result(state, *claim, Answer::NoReply);
             }
             Action::Record(claim) => self.record_step(state, *claim, Acknowledged::Yes),
-            Action::RecordUnacknowledged(claim) => self.record_step(state, *claim, Acknowledged::No),
+            Action::RecordUnacknowledged(claim) => {
+                self.record_step(state, *claim, Acknowledged::No)
+            }
             Action::ReadUnlocked(claim) => {
                 let saw = Box::new(state.jobs[claim.job].clone());
                 if let Some(hand) = state.hand(*claim)
@@ -53,7 +55,10 @@ impl Setting {
             Action::Days => {
                 pass(state, days);
                 state.wire.clear();
-                let doubts = state.jobs.iter_mut().filter(|job| matches!(job.state, JobState::Dialing | JobState::InDoubt));
+                let doubts = state
+                    .jobs
+                    .iter_mut()
+                    .filter(|job| matches!(job.state, JobState::Dialing | JobState::InDoubt));
                 doubts.for_each(|job| job.old = true);
             }
         }
@@ -74,9 +79,15 @@ impl Setting {
     }
 
     fn check(&self, state: &mut State, claim: Claim) {
-        let Some(hand) = state.hand(claim) else { return };
+        let Some(hand) = state.hand(claim) else {
+            return;
+        };
         let behind = |left: u8| left.saturating_add(WALL_CLOCK_BEHIND);
-        let deadline = if self.lacks(Mutation::DeadlineByOwnClock) { behind(hand.deadline) } else { hand.deadline };
+        let deadline = if self.lacks(Mutation::DeadlineByOwnClock) {
+            behind(hand.deadline)
+        } else {
+            hand.deadline
+        };
         let lease = match self.mutation {
             Some(Mutation::CheckByOwnClock) => behind(hand.lease),
             // As if the lease were long enough for every request.
@@ -109,7 +120,10 @@ impl Setting {
         if !written {
             state.broke(Promise::NoRequestWithoutItsAttempt);
         }
-        let packet = Packet { claim, left: REQUEST };
+        let packet = Packet {
+            claim,
+            left: REQUEST,
+        };
         if self.lacks(Mutation::ClientRepeats) {
             if let Some(row) = state.jobs[claim.job].row(claim.attempt) {
                 row.sent = 2;
@@ -128,7 +142,9 @@ impl Setting {
     }
 
     fn record_step(&self, state: &mut State, claim: Claim, acknowledged: Acknowledged) {
-        let Some(hand) = state.hand(claim).cloned() else { return };
+        let Some(hand) = state.hand(claim).cloned() else {
+            return;
+        };
         let job = &mut state.jobs[claim.job];
         let now = job.clone();
         let (answer, repeated, saw) = match &hand.stage {
@@ -145,7 +161,12 @@ impl Setting {
             state.broke(Promise::NoResultIsLost);
         }
         match (acknowledged, state.hand(claim)) {
-            (Acknowledged::No, Some(hand)) => hand.stage = Stage::Result { answer, repeated: true },
+            (Acknowledged::No, Some(hand)) => {
+                hand.stage = Stage::Result {
+                    answer,
+                    repeated: true,
+                }
+            }
             _ => state.drop_hand(claim),
         }
     }
@@ -160,7 +181,10 @@ enum Acknowledged {
 
 /// All jobs of one claim that are on the same way.
 fn of(state: &mut State, token: u8, change: impl Fn(&mut Hand)) {
-    let waiting = state.hands.iter_mut().filter(|h| h.claim.token == token && h.stage == Stage::Asked);
+    let waiting = state
+        .hands
+        .iter_mut()
+        .filter(|h| h.claim.token == token && h.stage == Stage::Asked);
     waiting.for_each(change);
 }
 
@@ -171,7 +195,9 @@ fn result(state: &mut State, claim: Claim, answer: Answer) {
 }
 
 fn arrive(state: &mut State, claim: Claim, fate: Fate) {
-    let Some(at) = state.wire.iter().position(|packet| packet.claim == claim) else { return };
+    let Some(at) = state.wire.iter().position(|packet| packet.claim == claim) else {
+        return;
+    };
     state.wire.remove(at);
     if fate.rings() {
         ring(state, claim);
@@ -219,7 +245,10 @@ fn ring(state: &mut State, claim: Claim) {
 /// Time passes for everything that counts it. A request whose time is over reaches nobody.
 fn pass(state: &mut State, by: impl Fn(u8) -> u8) {
     state.wire.retain(|packet| packet.left > 0);
-    state.wire.iter_mut().for_each(|packet| packet.left = by(packet.left));
+    state
+        .wire
+        .iter_mut()
+        .for_each(|packet| packet.left = by(packet.left));
     let counting = state.hands.iter_mut().filter(|hand| hand.counts());
     for hand in counting {
         (hand.lease, hand.deadline) = (by(hand.lease), by(hand.deadline));
