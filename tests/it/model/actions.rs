@@ -182,16 +182,16 @@ impl Setting {
         let row = &state.jobs[job];
         match row.state {
             JobState::Dialing if row.lease == 0 && !self.lacks(Mutation::NobodyLapses) => {
-                steps.push(Action::Lapse { job })
+                steps.push(Action::Lapse { job });
             }
             JobState::InDoubt if row.lease == 0 || self.lacks(Mutation::SettlesAtOnce) => {
-                steps.push(Action::Settle { job })
+                steps.push(Action::Settle { job });
             }
             JobState::Dialing if self.lacks(Mutation::LapseIsEarly) => {
-                steps.push(Action::Lapse { job })
+                steps.push(Action::Lapse { job });
             }
             JobState::Dialing if row.deadline == 0 && self.lacks(Mutation::ExpireTakesDialing) => {
-                steps.push(Action::Expire { job })
+                steps.push(Action::Expire { job });
             }
             JobState::Scheduled if row.deadline == 0 => steps.push(Action::Expire { job }),
             _ => {}
@@ -238,13 +238,13 @@ impl Setting {
 /// What a worker may do with a job in its hand, or what may befall it.
 fn hand_steps(
     setting: &Setting,
-    state: &State,
+    whole: &State,
     claim: Claim,
     stage: &Stage,
     steps: &mut Vec<Action>,
 ) {
     // One answer speaks for all jobs of a claim.
-    let first = state
+    let first = whole
         .hands
         .iter()
         .find(|h| h.claim.token == claim.token && h.stage == *stage);
@@ -252,7 +252,7 @@ fn hand_steps(
     let token = claim.token;
     match stage {
         Stage::Asked if first => {
-            steps.extend([Action::Answered { token }, Action::AnswerLost { token }])
+            steps.extend([Action::Answered { token }, Action::AnswerLost { token }]);
         }
         Stage::Unanswered if first => steps.push(Action::GiveBack { token }),
         Stage::Asked | Stage::Unanswered => {}
@@ -277,10 +277,10 @@ fn hand_steps(
         Stage::Waiting(None) => steps.push(Action::Lose(claim)),
         Stage::Waiting(Some(_)) => steps.extend([Action::Read(claim), Action::Lose(claim)]),
         Stage::Result { .. } if setting.lacks(Mutation::RecordReadsBeforeItLocks) => {
-            steps.push(Action::ReadUnlocked(claim))
+            steps.push(Action::ReadUnlocked(claim));
         }
         Stage::Result { .. } => {
-            steps.extend([Action::Record(claim), Action::RecordUnacknowledged(claim)])
+            steps.extend([Action::Record(claim), Action::RecordUnacknowledged(claim)]);
         }
         Stage::Saw(..) => steps.push(Action::Record(claim)),
     }

@@ -57,7 +57,7 @@ promises! {
     KnownRingIsTheLast: "a job that is known to have rung is not claimed again", BY_STEP;
     NoRequestPastTheDeadline: "no request after the deadline", BY_STEP;
     NoRetryPastTheDeadline: "no doubt is put back past its deadline", BY_STEP;
-    NoMoreThanMaxAttempts: "no doubt is put back beyond max_attempts", BY_STEP;
+    NoMoreThanMaxAttempts: "no doubt is put back beyond the most attempts", BY_STEP;
     WhatRangIsNotCalledEnded: "a job that rang is not called failed, expired or cancelled", not_called_ended;
     CancelHolds: "a job whose cancel was asked for is not claimed again", BY_STEP;
     NoResultIsLost: "every result is taken by its attempt", BY_STEP;
@@ -212,7 +212,9 @@ impl State {
         if !matches!(action, Action::Crash { .. }) && dropped.into_iter().any(unwritten) {
             broke.push(Promise::NoResultIsLost);
         }
-        broke.into_iter().for_each(|promise| self.broke(promise));
+        for promise in broke {
+            self.broke(promise);
+        }
     }
 }
 

@@ -124,19 +124,18 @@ impl Real {
     ) -> Result<(), String> {
         match action {
             Action::Claim { worker, .. } => self.claim(*worker, before).await,
-            Action::Answered { .. } | Action::ReadUnlocked(_) => {}
+            // When it is sent, its bytes are on the wire; Tencent has not read them.
+            Action::Answered { .. } | Action::ReadUnlocked(_) | Action::Send(_) => {}
             Action::AnswerLost { token } => self.memories.retain(|claim, _| claim.token != *token),
             Action::GiveBack { token } => drop(self.store.give_back(uuid(*token)).await.unwrap()),
             Action::Check(claim) => self.check(*claim, after)?,
             Action::HoldBack(claim) => self.not_sent(*claim, Transition::give_back("a pause")),
-            // Its bytes are on the wire; Tencent has not read them.
-            Action::Send(_) => {}
             Action::Unreachable(claim) => {
                 let answer = call(&self.nowhere, &self.memories[claim].job).await;
                 self.answered(setting, *claim, answer, Answer::Unreachable)?;
             }
             Action::Unsendable(claim) => {
-                self.as_the_model_says(setting, *claim, Answer::Unsendable)?
+                self.as_the_model_says(setting, *claim, Answer::Unsendable)?;
             }
             Action::Arrive(claim, fate) => self.arrive(*claim, *fate, before).await,
             Action::Read(claim) => {
@@ -150,7 +149,7 @@ impl Real {
             }
             Action::Lose(claim) => self.as_the_model_says(setting, *claim, Answer::NoReply)?,
             Action::Record(claim) | Action::RecordUnacknowledged(claim) => {
-                self.record(*claim, action, before, after).await?
+                self.record(*claim, action, before, after).await?;
             }
             Action::Crash { worker } => self.memories.retain(|claim, _| claim.worker != *worker),
             Action::Lapse { .. } => drop(self.store.lapse().await.unwrap()),

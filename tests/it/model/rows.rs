@@ -145,7 +145,9 @@ impl Setting {
                 self.write_claim(job, claim);
                 state.hands.push(hand);
             }
-            broke.into_iter().for_each(|promise| state.broke(promise));
+            for promise in broke {
+                state.broke(promise);
+            }
         }
     }
 
@@ -248,9 +250,10 @@ impl Setting {
         let would_end =
             matches!(decided.next, JobState::Failed | JobState::Expired) || (rang_nobody && cancel);
         let ignored = self.lacks(Mutation::LateOkIsIgnored);
-        let moves = match ended {
-            true => decided.next == JobState::Placed && saw.state != JobState::Placed && !ignored,
-            false => newest == attempt || self.lacks(Mutation::NewerAttemptIsOverruled),
+        let moves = if ended {
+            decided.next == JobState::Placed && saw.state != JobState::Placed && !ignored
+        } else {
+            newest == attempt || self.lacks(Mutation::NewerAttemptIsOverruled)
         };
         if !moves {
             return true;
@@ -342,27 +345,6 @@ impl Setting {
         }
     }
 
-    /// `callq.resolve`.
-    pub(crate) fn resolve(&self, job: &mut Job, verdict: Verdict) {
-        if verdict != Verdict::Placed {
-            let doubts = job
-                .attempts
-                .iter_mut()
-                .filter(|a| a.class == Some(Class::InDoubt));
-            doubts.for_each(|a| a.class = Some(Class::Safe));
-            if job.truth.rings > 0 {
-                (job.truth.asked, job.truth.misled) = (true, true);
-            }
-        }
-        match verdict {
-            Verdict::Placed => job.go(JobState::Placed, "resolved_placed"),
-            Verdict::Retry => job.go(JobState::Scheduled, "retried_by_person"),
-            Verdict::Failed if job.cancel => job.go(JobState::Cancelled, "cancelled_by_user"),
-            Verdict::Failed => job.go(JobState::Failed, "resolved_failed"),
-        }
-        (job.token, job.lease) = (None, 0);
-    }
-
     /// `callq.retry`.
     pub(crate) fn retry(&self, job: &mut Job) {
         job.go(JobState::Scheduled, "retried_by_person");
@@ -381,4 +363,25 @@ pub(crate) fn expire(job: &mut Job) {
     } else {
         job.go(JobState::Expired, "expired");
     }
+}
+
+/// `callq.resolve`.
+pub(crate) fn resolve(job: &mut Job, verdict: Verdict) {
+    if verdict != Verdict::Placed {
+        let doubts = job
+            .attempts
+            .iter_mut()
+            .filter(|a| a.class == Some(Class::InDoubt));
+        doubts.for_each(|a| a.class = Some(Class::Safe));
+        if job.truth.rings > 0 {
+            (job.truth.asked, job.truth.misled) = (true, true);
+        }
+    }
+    match verdict {
+        Verdict::Placed => job.go(JobState::Placed, "resolved_placed"),
+        Verdict::Retry => job.go(JobState::Scheduled, "retried_by_person"),
+        Verdict::Failed if job.cancel => job.go(JobState::Cancelled, "cancelled_by_user"),
+        Verdict::Failed => job.go(JobState::Failed, "resolved_failed"),
+    }
+    (job.token, job.lease) = (None, 0);
 }

@@ -31,7 +31,7 @@ impl Setting {
             }
             Action::Record(claim) => self.record_step(state, *claim, Acknowledged::Yes),
             Action::RecordUnacknowledged(claim) => {
-                self.record_step(state, *claim, Acknowledged::No)
+                self.record_step(state, *claim, Acknowledged::No);
             }
             Action::ReadUnlocked(claim) => {
                 let saw = Box::new(state.jobs[claim.job].clone());
@@ -45,11 +45,13 @@ impl Setting {
             Action::Lapse { job } => self.lapse(&mut state.jobs[*job]),
             Action::Settle { job } => {
                 let broke = self.settle(&mut state.jobs[*job]);
-                broke.into_iter().for_each(|promise| state.broke(promise));
+                if let Some(promise) = broke {
+                    state.broke(promise);
+                }
             }
             Action::Expire { job } => rows::expire(&mut state.jobs[*job]),
             Action::Cancel { job } => self.cancel(&mut state.jobs[*job]),
-            Action::Resolve { job, verdict } => self.resolve(&mut state.jobs[*job], *verdict),
+            Action::Resolve { job, verdict } => rows::resolve(&mut state.jobs[*job], *verdict),
             Action::Retry { job } => self.retry(&mut state.jobs[*job]),
             Action::Tick => pass(state, tick),
             Action::Days => {
