@@ -7,7 +7,7 @@
 -- Index: jobs_leases, no further than an hour ahead: no lease is longer, and the doubts that wait for days
 -- are behind it. Then the primary keys: by an array of ids, which no statistics can turn into a scan.
 WITH held AS MATERIALIZED (
-    SELECT j.id, j.attempt, j.cancel_requested_at IS NOT NULL AS cancelled FROM callq.jobs AS j
+    SELECT j.id FROM callq.jobs AS j
     WHERE j.state IN ('dialing', 'in_doubt') AND j.lease_until < now() + interval '1 hour'
       AND j.state = 'dialing' AND j.claim_token = $1::uuid
     ORDER BY j.id
@@ -17,21 +17,21 @@ WITH held AS MATERIALIZED (
     WHERE a.job_id = ANY (ARRAY(SELECT id FROM held)) AND a.claim_token = $1::uuid AND a.state = 'claimed'
 )
 UPDATE callq.jobs AS j SET
-    state = v.state,
-    reason = CASE v.state WHEN 'placed' THEN 'late_reply' WHEN 'unresolved' THEN 'earlier_in_doubt'
-                          WHEN 'cancelled' THEN 'cancelled_by_user' ELSE 'given_back' END,
-    call_id = coalesce(rang.call_id, j.call_id),
-    placed_at = coalesce(rang.replied_at, j.placed_at),
-    finished_at = CASE WHEN v.state <> 'scheduled' THEN now() END,
+    (state, reason, call_id, placed_at, finished_at) = (
+        SELECT v.state,
+            CASE v.state WHEN 'placed' THEN 'late_reply' WHEN 'unresolved' THEN 'earlier_in_doubt'
+                         WHEN 'cancelled' THEN 'cancelled_by_user' ELSE 'given_back' END,
+            coalesce(rang.call_id, j.call_id), coalesce(rang.replied_at, j.placed_at),
+            CASE WHEN v.state <> 'scheduled' THEN now() END
+        FROM (SELECT) AS always
+        LEFT JOIN LATERAL (
+            SELECT e.replied_at, e.call_id FROM callq.attempts AS e
+            WHERE e.job_id = j.id AND e.attempt < j.attempt AND e.second_ring
+            ORDER BY e.attempt DESC LIMIT 1) AS rang ON true
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN rang.replied_at IS NOT NULL THEN 'placed'
+                        WHEN j.cancel_requested_at IS NULL THEN 'scheduled'
+                        WHEN callq.may_have_rung(j.id, j.attempt) THEN 'unresolved'
+                        ELSE 'cancelled' END::callq.job_state AS state) AS v),
     claim_token = NULL, lease_until = NULL
-FROM held AS h
-LEFT JOIN LATERAL (
-    SELECT e.replied_at, e.call_id FROM callq.attempts AS e
-    WHERE e.job_id = h.id AND e.attempt < h.attempt AND e.second_ring
-    ORDER BY e.attempt DESC LIMIT 1) AS rang ON true
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN rang.replied_at IS NOT NULL THEN 'placed'
-                WHEN NOT h.cancelled THEN 'scheduled'
-                WHEN callq.may_have_rung(h.id, h.attempt) THEN 'unresolved'
-                ELSE 'cancelled' END::callq.job_state AS state) AS v
-WHERE j.id = h.id AND j.id = ANY (ARRAY(SELECT id FROM held))
+WHERE j.id = ANY (ARRAY(SELECT id FROM held))
