@@ -6,14 +6,17 @@
 mod account;
 mod answer;
 mod backoff;
+mod callback;
 mod class;
 mod decide;
 mod invalid;
 mod media;
 mod offline_push;
+mod outcome;
 mod probe;
 mod push_keys;
 mod reason;
+mod record;
 mod room;
 mod start_call;
 mod text;
@@ -22,6 +25,10 @@ mod user_data;
 pub use account::{USER_ID_BYTES_MAX, UserId};
 pub use answer::{Answer, CalleeResult, Reply};
 pub use backoff::{BackoffPolicy, delay};
+pub use callback::{
+    CallbackCommand, CallbackEvent, Happened, LiveCall, LiveUser, MemberAction, MemberChange,
+    Presence,
+};
 pub use class::{Class, Family};
 pub use decide::{
     AppHealth, DOUBT_ENDS_AFTER, NextState, OnDoubt, Policy, RefusedCallees, Transition, Tried,
@@ -30,8 +37,12 @@ pub use decide::{
 pub use invalid::InvalidField;
 pub use media::MediaType;
 pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
+pub use outcome::{
+    CallOutcome, CalleeOutcome, Evidence, Outcome, OutcomeSource, outcomes,
+};
 pub use probe::{Probed, probed};
 pub use reason::Reason;
+pub use record::{CallType, Ended, Record};
 pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
 pub use start_call::{
     CALLEES_MAX, RING_TIMEOUT_MS_MAX, RING_TIMEOUT_MS_MIN, StartCall, StartCallFields,
