@@ -37,9 +37,7 @@ pub use decide::{
 pub use invalid::InvalidField;
 pub use media::MediaType;
 pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
-pub use outcome::{
-    CallOutcome, CalleeOutcome, Evidence, Outcome, OutcomeSource, outcomes,
-};
+pub use outcome::{CallOutcome, CalleeOutcome, Evidence, Outcome, OutcomeSource, outcomes};
 pub use probe::{Probed, probed};
 pub use reason::Reason;
 pub use record::{CallType, Ended, Record};

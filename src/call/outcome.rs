@@ -162,11 +162,7 @@ pub fn outcomes(callees: &[String], evidence: &[Evidence]) -> CallOutcome {
 /// Of two records of a call that differ, one is taken whatever came first: the one that ended
 /// later, and so on.
 fn in_order(record: &Record) -> impl Ord + '_ {
-    let times = (
-        record.ended_at_s,
-        record.accepted_at_s,
-        record.started_at_s,
-    );
+    let times = (record.ended_at_s, record.accepted_at_s, record.started_at_s);
     (times, &record.ended)
 }
 
@@ -216,9 +212,7 @@ impl Known<'_> {
             (None, told) => told.map(|record| (record, OutcomeSource::Callback)),
         };
         match whole {
-            Some((record, source)) if nobody_answered(record) => {
-                of_record(callee, record, source)
-            }
+            Some((record, source)) if nobody_answered(record) => of_record(callee, record, source),
             _ => unknown,
         }
     }

@@ -179,9 +179,11 @@ mod tests {
             ("Canncel_Invite", MemberAction::CancelInvite),
             ("Wave", MemberAction::Other("Wave".to_owned())),
         ] {
-            let event = read(&json!({"CallbackCommand": "Call.CallbackAfterMemberChanged",
+            let event = read(
+                &json!({"CallbackCommand": "Call.CallbackAfterMemberChanged",
                 "CallId": "c-1", "UserList": [], "EventTime": "5",
-                "ChangedUserList": [{"User_Account": "ann", "ActionType": word}]}));
+                "ChangedUserList": [{"User_Account": "ann", "ActionType": word}]}),
+            );
             let event = event.expect("it is a callback");
             let Happened::MemberChanged { changes, .. } = event.happened else {
                 panic!("{word}: {event:?}")
@@ -196,8 +198,13 @@ mod tests {
         let record = json!({"CallId": "c-1", "CallResult": "Offline"});
         let event = read(&json!({"CallRecord": record, "EventTime": 0}));
         let event = event.expect("the fields tell which it is");
-        assert_eq!((event.command(), event.event_at_ms), (CallbackCommand::AfterEndCall, None));
-        assert!(matches!(event.happened, Happened::Ended(record) if record.ended == Ended::Offline));
+        assert_eq!(
+            (event.command(), event.event_at_ms),
+            (CallbackCommand::AfterEndCall, None)
+        );
+        assert!(
+            matches!(event.happened, Happened::Ended(record) if record.ended == Ended::Offline)
+        );
     }
 
     #[test]

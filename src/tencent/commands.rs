@@ -1,20 +1,18 @@
-//! The commands that callq sends: one rings, the others ring nobody.
+//! The command that rings, and two that ask whether one could: for a call, and for accounts.
 //!
 //! For each, `random` goes into the URL as it is, and `signed_at_unix` is the database's time in
 //! seconds, by which a `UserSig` is signed if the kept one is too old.
 
 use super::accounts::{self, CheckedAccount};
+use super::judge::Command;
 use super::private::Private;
 use super::tls::TlsFault;
 use super::wire::{AccountCheckBody, GetCallInfoBody, StartCallBody};
-use super::{TencentClient, envelope};
-use crate::call::{Answer, StartCall};
+use super::{TencentClient, envelope, records};
+use crate::call::{Answer, LiveCall, StartCall};
 
 /// The path of `start_call_by_robot` (74505).
 pub const START_CALL_PATH: &str = "/v4/call_engine_http_srv/start_call_by_robot";
-
-/// The path of `get_call_info` (68932).
-const GET_CALL_INFO_PATH: &str = "/v4/call_engine_http_srv/get_call_info";
 
 /// The path of `account_check` (IM 34956).
 const ACCOUNT_CHECK_PATH: &str = "/v4/im_open_login_svc/account_check";
@@ -26,14 +24,17 @@ pub const NO_CALL_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// The most accounts of one `account_check` (IM 34956).
 pub const ACCOUNTS_MAX: usize = 100;
 
-/// What a harmless command led to.
+/// What `get_call_info` led to.
 #[derive(Debug)]
 pub struct CallInfo {
-    /// The answer, as that of every command; [`classify`](super::classify) it with care: its codes
-    /// are about a question, so that 101004 is no doubt.
+    /// The answer, as that of every command; [`judge`](super::judge) says what it means for the
+    /// question, [`classify`](super::classify) what it means for the app: its codes are about a
+    /// question, so that 101004 is no doubt.
     pub answer: Answer,
     /// What was wrong with the host's certificate, if that is why there was no connection.
     pub tls_fault: Option<TlsFault>,
+    /// The call, if it is not over.
+    pub call: Option<LiveCall>,
 }
 
 /// What `account_check` led to.
@@ -41,7 +42,7 @@ pub struct CallInfo {
 pub struct AccountCheck {
     /// The answer to the request as a whole.
     pub answer: Answer,
-    /// What was said of each account; empty unless the answer's code is 0.
+    /// What was said of each account; empty unless the answer is a success.
     pub accounts: Vec<CheckedAccount>,
 }
 
@@ -72,17 +73,13 @@ impl TencentClient {
         let body = GetCallInfoBody {
             call_id: call_id.to_owned(),
         };
-        let exchange = self.exchange(GET_CALL_INFO_PATH, &body, random, signed_at_unix);
-        match exchange.await {
-            Ok(received) => CallInfo {
-                answer: envelope::read(received.http_status, &received.body)
-                    .map_or_else(|| received.unknown(), Answer::Reply),
-                tls_fault: None,
-            },
-            Err(unanswered) => CallInfo {
-                answer: unanswered.answer,
-                tls_fault: unanswered.tls_fault,
-            },
+        let asked = self
+            .ask(Command::GetCallInfo.path(), &body, random, signed_at_unix)
+            .await;
+        CallInfo {
+            call: asked.body.as_deref().and_then(records::live),
+            answer: asked.answer,
+            tls_fault: asked.tls_fault,
         }
     }
 
@@ -95,29 +92,12 @@ impl TencentClient {
         signed_at_unix: i64,
     ) -> AccountCheck {
         let body = AccountCheckBody::of(user_ids);
-        let exchange = self.exchange(ACCOUNT_CHECK_PATH, &body, random, signed_at_unix);
-        let received = match exchange.await {
-            Ok(received) => received,
-            Err(unanswered) => {
-                return AccountCheck {
-                    answer: unanswered.answer,
-                    accounts: Vec::new(),
-                };
-            }
-        };
-        match envelope::read(received.http_status, &received.body) {
-            Some(reply) => AccountCheck {
-                accounts: if reply.error_code == 0 {
-                    accounts::read(&received.body)
-                } else {
-                    Vec::new()
-                },
-                answer: Answer::Reply(reply),
-            },
-            None => AccountCheck {
-                answer: received.unknown(),
-                accounts: Vec::new(),
-            },
+        let asked = self
+            .ask(ACCOUNT_CHECK_PATH, &body, random, signed_at_unix)
+            .await;
+        AccountCheck {
+            accounts: asked.body.as_deref().map_or_else(Vec::new, accounts::read),
+            answer: asked.answer,
         }
     }
 }

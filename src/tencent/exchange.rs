@@ -4,13 +4,15 @@
 //! It is proved unsent only if it could not be built or no connection came about. Everything else
 //! may have been carried out.
 
+use chrono::DateTime;
+use reqwest::header::DATE;
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::detail::{blinded, detail_of};
 use super::tls::TlsFault;
-use super::{TencentClient, UserSigs};
+use super::{TencentClient, UserSigs, envelope};
 use crate::call::Answer;
 
 /// The most bytes of a reply that are read; what is longer is no reply of Tencent's.
@@ -20,6 +22,19 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Received {
     pub(super) http_status: u16,
     pub(super) body: Vec<u8>,
+    /// The `Date` header: Tencent's clock, in seconds since the Unix epoch.
+    pub(super) date_unix: Option<i64>,
+}
+
+/// What a command that rings nobody led to.
+pub(super) struct Asked {
+    pub(super) answer: Answer,
+    /// What was wrong with the host's certificate, if that is why there was no connection.
+    pub(super) tls_fault: Option<TlsFault>,
+    /// The body, if it is that of a success.
+    pub(super) body: Option<Vec<u8>>,
+    /// Tencent's clock, whatever it answered.
+    pub(super) date_unix: Option<i64>,
 }
 
 impl Received {
@@ -68,6 +83,7 @@ impl TencentClient {
             Err(error) => return Err(unanswered(error, &user_sig)),
         };
         let http_status = response.status().as_u16();
+        let date_unix = date_of(&response);
         let unknown = |detail| Answer::Unknown {
             detail,
             http_status: Some(http_status),
@@ -76,6 +92,7 @@ impl TencentClient {
             Ok(body) => Ok(Received {
                 http_status,
                 body: blinded(&body, &user_sig).into_owned(),
+                date_unix,
             }),
             Err(BodyError::TooLong) => Err(unknown(format!(
                 "HTTP {http_status} with a body of more than {BODY_BYTES_MAX} bytes"
@@ -88,6 +105,40 @@ impl TencentClient {
                 ))
                 .into())
             }
+        }
+    }
+
+    /// The same for a command that rings nobody, with its envelope read.
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        random: u32,
+        signed_at_unix: i64,
+    ) -> Asked {
+        let received = match self.exchange(path, body, random, signed_at_unix).await {
+            Ok(received) => received,
+            Err(unanswered) => {
+                return Asked {
+                    answer: unanswered.answer,
+                    tls_fault: unanswered.tls_fault,
+                    body: None,
+                    date_unix: None,
+                };
+            }
+        };
+        let date_unix = received.date_unix;
+        let reply = envelope::read(received.http_status, &received.body);
+        let answer = reply.map_or_else(|| received.unknown(), Answer::Reply);
+        let is_done = matches!(
+            &answer,
+            Answer::Reply(reply) if reply.error_code == 0 && !reply.says_fail
+        );
+        Asked {
+            answer,
+            tls_fault: None,
+            body: is_done.then_some(received.body),
+            date_unix,
         }
     }
 
@@ -107,6 +158,12 @@ impl TencentClient {
             .append_pair("contenttype", "json");
         url
     }
+}
+
+/// The `Date` header, if it is one.
+fn date_of(response: &Response) -> Option<i64> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp())
 }
 
 /// What an error of `send` proves.

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn an_id_is_a_string_or_a_number_to_its_last_digit() {
-        let value = json!({"a": 144_115_212_830_834_855_i64, "b": "x", "c": "", "d": [1], "e": true});
+        let value =
+            json!({"a": 144_115_212_830_834_855_i64, "b": "x", "c": "", "d": [1], "e": true});
         let fields = Fields::of(&value);
         assert_eq!(fields.text("a"), Some("144115212830834855".to_owned()));
         assert_eq!(fields.text("b"), Some("x".to_owned()));

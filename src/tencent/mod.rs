@@ -5,13 +5,19 @@
 //! and it says what a code means ([`verdict()`]). What follows from that is decided elsewhere.
 
 mod accounts;
+mod callback_commands;
+mod callbacks;
 mod client;
 mod commands;
 mod detail;
 mod envelope;
 mod exchange;
 mod host;
+mod judge;
+mod lenient;
 mod private;
+mod record_commands;
+mod records;
 mod remedy;
 mod signed_content;
 mod tls;
@@ -20,11 +26,17 @@ mod verdict;
 pub mod wire;
 
 pub use accounts::{CheckedAccount, Standing};
+pub use callback_commands::{CallbackConfig, ConfiguredCallback};
+pub use callbacks::{CALLBACK_ACKNOWLEDGEMENT, CallbackError, read_callback};
 pub use client::{ClientError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient, request_timeouts};
 pub use commands::{ACCOUNTS_MAX, AccountCheck, CallInfo, NO_CALL_ID, START_CALL_PATH};
 pub use envelope::read as read_reply;
 pub use exchange::BODY_BYTES_MAX;
 pub use host::{Host, HostError, HostKind};
+pub use judge::{Command, Judged, Judgement, command_rows, judge, judged};
+pub use record_commands::{
+    FoundRecord, RECORD_AFTER_S, RECORD_PAGE_SIZE, RECORDS_KEPT_S, RecordPage, RecordWindow,
+};
 pub use remedy::remedy;
 pub use signed_content::{SignedContent, generate_user_sig};
 pub use tls::TlsFault;

@@ -189,7 +189,10 @@ mod tests {
         assert_eq!((listed.records.len(), listed.unreadable), (1, 2));
         for body in ["", "[]", r#"{"Response":[]}"#] {
             let listed = page(body.as_bytes());
-            assert!(listed.total.is_none() && listed.records.is_empty(), "{body}");
+            assert!(
+                listed.total.is_none() && listed.records.is_empty(),
+                "{body}"
+            );
         }
     }
 

@@ -200,10 +200,7 @@ fn who_hangs_up_had_answered_and_who_answered_stays_so() {
             "{actions:?}"
         );
     }
-    for action in [
-        MemberAction::Invite,
-        MemberAction::Other("Wave".to_owned()),
-    ] {
+    for action in [MemberAction::Invite, MemberAction::Other("Wave".to_owned())] {
         let of_ann = told(&["ann", "bob"], &[change(4, "ann", action)])[0];
         assert_eq!(of_ann, (Outcome::Unknown, OutcomeSource::Nothing));
     }
