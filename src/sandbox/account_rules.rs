@@ -1,6 +1,6 @@
 //! The rules of the bodies that ask and do not ring, checked on their JSON.
 //!
-//! Documented (68932, IM 34956): the fields and that `account_check` takes at most 100 accounts.
+//! Documented (68930, 68932, 74506, IM 34956): the fields and that `account_check` takes at most 100 accounts.
 //! Assumption: that a breach is 101002 for a call, and for accounts 70402, or 70206 where there are
 //! too many.
 
@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 /// Documented limit of one `account_check`.
 const MAX_ACCOUNTS: usize = 100;
 
-/// The call that `get_call_info` asks for.
+/// The call that `get_call_info` and the like ask for.
 pub(super) fn call_id(body: &Map<String, Value>) -> Result<String, Refusal> {
     match body.get("CallId").and_then(Value::as_str) {
         Some(call_id) if !call_id.is_empty() => Ok(call_id.to_owned()),

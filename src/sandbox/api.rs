@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use http_body::Frame;
 
@@ -45,7 +45,7 @@ pub(super) async fn answer(
         command,
         seen: Seen::of(head.uri.path(), &parameters, &body),
         caller: url_rules::check_target(&head.method, head.uri.path()).and_then(|()| {
-            url_rules::check_caller(&parameters, &desk.apps(), desk.clock.unix_seconds())
+            url_rules::check_caller(&parameters, &desk.apps(), desk.time.unix_seconds())
         }),
         // Of a path that is no command nothing but the path is looked at.
         asked: command.map_or(Ok(Asked::Call), |command| command.read(&body)),
@@ -54,8 +54,8 @@ pub(super) async fn answer(
         tokio::time::sleep(reply.delay).await;
     }
     match reply.form {
-        Form::Envelope(envelope) => json(Body::from(text(&envelope))),
-        Form::Truncated(envelope) => truncated(&text(&envelope)),
+        Form::Envelope(envelope) => dated(json(Body::from(text(&envelope))), desk.time.now_ms()),
+        Form::Truncated(envelope) => dated(truncated(&text(&envelope)), desk.time.now_ms()),
         Form::Html(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             (status, Html(HTML)).into_response()
@@ -87,6 +87,17 @@ fn text(envelope: &Envelope) -> Vec<u8> {
 
 fn json(body: Body) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// With the sandbox's time as its date, which is Tencent's clock to a client.
+fn dated(mut response: Response, now_ms: i64) -> Response {
+    let date = chrono::DateTime::from_timestamp_millis(now_ms);
+    let date = date.map(|date| date.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let date = date.and_then(|date| HeaderValue::try_from(date).ok());
+    if let Some(date) = date {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// Hangs up; the response is never written, because the connection refuses to.

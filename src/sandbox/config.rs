@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::mailbox::CallbackFaults;
+use super::record_rules::RecordSpan;
+
 /// The `SDKAppID` of the app that a sandbox serves unless it is told otherwise.
 pub const SANDBOX_SDK_APP_ID: u64 = 1_400_000_000;
 
@@ -26,9 +29,24 @@ pub struct SandboxConfig {
     /// Calls per second and app above which 60007 is answered, in any sliding second; 0 is off.
     /// Default [`DOCUMENTED_CALLS_PER_SECOND`].
     pub calls_per_second_limit: u32,
-    /// The clock that a `UserSig`'s expiry is judged by. Default [`Clock::System`].
+    /// The clock that a `UserSig`'s expiry is judged by, and at which the sandbox's own time
+    /// begins. Default [`Clock::System`].
     pub clock: Clock,
+    /// How many times as fast the sandbox's time runs, by which calls ring, talk and end, records
+    /// come and go, and callbacks are sent: more than 0, at most [`SPEED_MAX`]. Default 1. A
+    /// [`Clock::Fixed`] does not run at all: [`Sandbox::advance`](super::Sandbox::advance) moves it.
+    pub speed: f64,
+    /// Where every callback of every app goes, until a command says otherwise. Only a plain http
+    /// URL of this machine is delivered to. Default: nowhere.
+    pub callback_url: Option<String>,
+    /// What goes wrong with callbacks. Default: nothing.
+    pub callback_faults: CallbackFaults,
+    /// What `get_record_by_filter` compares with its span. Default [`RecordSpan::OfEnd`].
+    pub record_span: RecordSpan,
 }
+
+/// The most that [`SandboxConfig::speed`] can be.
+pub const SPEED_MAX: f64 = 100_000.0;
 
 impl Default for SandboxConfig {
     fn default() -> Self {
@@ -37,6 +55,10 @@ impl Default for SandboxConfig {
             apps: vec![SandboxApp::default()],
             calls_per_second_limit: DOCUMENTED_CALLS_PER_SECOND,
             clock: Clock::System,
+            speed: 1.0,
+            callback_url: None,
+            callback_faults: CallbackFaults::default(),
+            record_span: RecordSpan::default(),
         }
     }
 }
@@ -77,16 +99,7 @@ impl fmt::Debug for SandboxApp {
 pub enum Clock {
     /// The host's clock.
     System,
-    /// A clock that stands still at this many seconds since the Unix epoch.
+    /// A clock that stands still at this many seconds since the Unix epoch. The sandbox's own time
+    /// stands still with it until it is moved.
     Fixed(i64),
-}
-
-impl Clock {
-    /// Seconds since the Unix epoch.
-    pub(super) fn unix_seconds(self) -> i64 {
-        match self {
-            Self::System => chrono::Utc::now().timestamp(),
-            Self::Fixed(seconds) => seconds,
-        }
-    }
 }

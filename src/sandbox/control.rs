@@ -1,7 +1,9 @@
-//! The control endpoint under `/sandbox/`: the ledger as JSON pages, and the script of faults.
+//! The control endpoint under `/sandbox/`: the ledger and what became of calls as JSON pages, the
+//! scripts, and the clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -13,9 +15,12 @@ use axum::routing::{any, delete, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::behaviour::CalleeScript;
 use super::desk::Desk;
 use super::fault::Fault;
+use super::mailbox::CallbackStats;
 use super::script::FaultId;
+use super::tally::Tally;
 
 /// Entries of a page unless `limit` asks for fewer or more.
 const DEFAULT_PAGE: usize = 1000;
@@ -36,6 +41,13 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
             get(faults).post(add_fault).delete(clear_faults),
         )
         .route("/sandbox/faults/{id}", delete(remove_fault))
+        .route(
+            "/sandbox/callees",
+            get(callees).post(add_callee).delete(clear_callees),
+        )
+        .route("/sandbox/outcomes", get(outcomes))
+        .route("/sandbox/legs", get(legs))
+        .route("/sandbox/clock", get(clock).post(advance))
         .route("/sandbox/reset", post(reset))
         .route("/sandbox", any(not_found))
         .route("/sandbox/", any(not_found))
@@ -162,6 +174,67 @@ async fn remove_fault(State(desk): State<Arc<Desk>>, Path(id): Path<FaultId>) ->
     } else {
         error(StatusCode::NOT_FOUND, "no such fault is waiting").into_response()
     }
+}
+
+async fn callees(State(desk): State<Arc<Desk>>) -> Response {
+    Json(json!({ "callees": desk.callee_scripts() })).into_response()
+}
+
+async fn add_callee(
+    State(desk): State<Arc<Desk>>,
+    script: Result<Json<CalleeScript>, JsonRejection>,
+) -> Result<StatusCode, Error> {
+    let Json(script) = script.map_err(|r| error(r.status(), &r.body_text()))?;
+    let added = desk.script_callee(script);
+    added.map_err(|refusal| error(StatusCode::BAD_REQUEST, &refusal.to_string()))?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn clear_callees(State(desk): State<Arc<Desk>>) -> StatusCode {
+    desk.clear_callee_scripts();
+    StatusCode::NO_CONTENT
+}
+
+/// What a report is held against.
+#[derive(Serialize)]
+struct Outcomes {
+    #[serde(flatten)]
+    tally: Tally,
+    callbacks: CallbackStats,
+}
+
+async fn outcomes(State(desk): State<Arc<Desk>>) -> Response {
+    let outcomes = Outcomes {
+        tally: desk.tally(),
+        callbacks: desk.callback_stats(),
+    };
+    Json(outcomes).into_response()
+}
+
+async fn legs(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Response, Error> {
+    let page = page(asked)?;
+    let (legs, next) = desk.legs(|legs| page.of(legs.skip(page.after)));
+    Ok(listed("legs", legs, next))
+}
+
+async fn clock(State(desk): State<Arc<Desk>>) -> Response {
+    Json(json!({ "now_ms": desk.time.now_ms() })).into_response()
+}
+
+/// By how much to move the sandbox's time forward.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u64,
+}
+
+async fn advance(
+    State(desk): State<Arc<Desk>>,
+    by: Result<Json<Advance>, JsonRejection>,
+) -> Result<Response, Error> {
+    let Json(by) = by.map_err(|r| error(r.status(), &r.body_text()))?;
+    desk.advance(Duration::from_millis(by.advance_ms));
+    Ok(clock(State(desk)).await)
 }
 
 async fn reset(State(desk): State<Arc<Desk>>) -> StatusCode {

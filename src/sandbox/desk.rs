@@ -5,18 +5,25 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, broadcast, watch};
 
-use super::config::{Clock, SandboxApp, SandboxConfig};
+use super::behaviour::{CalleeScript, CalleeScriptError};
+use super::config::{SandboxApp, SandboxConfig};
 use super::envelope::Envelope;
 use super::fault::{Fault, FaultError, FaultKind};
 use super::ledger::Ledger;
+use super::life::Life;
+use super::mailbox::{CallbackFaults, CallbackStats, Delivery, Mailbox};
 use super::record::{Answered, Call, Query, Record, Seen};
+use super::record_rules::RecordSpan;
 use super::refusal::Refusal;
 use super::script::{FaultId, Script, Waiting};
-use super::work::{Done, Received, Workbench, Worked};
+use super::tally::{LegReport, Tally};
+use super::time::Time;
+use super::work::{Done, Now, Received, Workbench, Worked};
 
 /// So many records may wait for a slow subscriber before it loses the oldest.
 const EVENT_BUFFER: usize = 4096;
@@ -40,12 +47,16 @@ pub(super) enum Form {
 
 pub(super) struct Desk {
     apps: RwLock<HashMap<u64, SandboxApp>>,
-    pub(super) clock: Clock,
+    pub(super) time: Time,
     calls_per_second_limit: u32,
+    callback_url: Option<String>,
+    callback_faults: CallbackFaults,
+    record_span: RecordSpan,
     book: Mutex<Book>,
     /// A copy of [`Script::closes_unread`], so that a read needs no lock while none is scripted.
     closes_unread: AtomicBool,
-    started_at: Instant,
+    /// Wakes the courier: something may be due sooner than it thinks.
+    news: Notify,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Arc<Record>>,
 }
@@ -59,7 +70,7 @@ struct Book {
 
 impl Desk {
     pub(super) fn new(config: SandboxConfig) -> Self {
-        Self {
+        let desk = Self {
             apps: RwLock::new(
                 config
                     .apps
@@ -67,13 +78,29 @@ impl Desk {
                     .map(|app| (app.sdk_app_id, app))
                     .collect(),
             ),
-            clock: config.clock,
+            time: Time::new(config.clock, config.speed),
             calls_per_second_limit: config.calls_per_second_limit,
+            callback_url: config.callback_url,
+            callback_faults: config.callback_faults,
+            record_span: config.record_span,
             book: Mutex::default(),
             closes_unread: AtomicBool::new(false),
-            started_at: Instant::now(),
+            news: Notify::new(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENT_BUFFER),
+        };
+        *desk.book() = desk.fresh_book();
+        desk
+    }
+
+    /// What nothing has happened to yet.
+    fn fresh_book(&self) -> Book {
+        let apps: Vec<u64> = self.apps().keys().copied().collect();
+        let url = self.callback_url.as_deref();
+        let mailbox = Mailbox::new(apps.into_iter(), url, self.callback_faults);
+        Book {
+            workbench: Workbench::new(mailbox, self.record_span),
+            ..Book::default()
         }
     }
 
@@ -94,24 +121,33 @@ impl Desk {
     pub(super) fn receive(&self, received: Received) -> Reply {
         let mut held = self.book();
         let book = &mut *held;
-        let monotonic_us = u64::try_from(self.started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let now = Now {
+            monotonic_us: self.time.monotonic_us(),
+            ms: self.time.now_ms(),
+        };
         let seq = book.ledger.next_seq();
-        let fault = book.script.take(&received.seen, monotonic_us);
+        let fault = book.script.take(&received.seen, now.monotonic_us);
         let worked = fault.as_ref().is_none_or(Fault::rings).then(|| {
             let limit = self.calls_per_second_limit;
-            book.workbench
-                .work(&received, seq, monotonic_us, limit, &book.ledger)
+            book.workbench.work(&received, seq, now, limit)
         });
         let decided = decide(fault.as_ref(), worked, seq);
         if received.is_query() {
             book.ledger.enter_query(query(received.seen, &decided.form));
         } else {
-            let record = entry(received.seen, seq, monotonic_us, &decided);
-            book.ledger.enter(Arc::clone(&record), decided.call);
+            let record = entry(received.seen, seq, now.monotonic_us, &decided);
+            let call = decided.call.map(|(call, life)| {
+                let is_replied = matches!(decided.form, Form::Envelope(_));
+                let switchboard = &mut book.workbench.switchboard;
+                switchboard.begin(Arc::clone(&call), life, is_replied);
+                call
+            });
+            book.ledger.enter(Arc::clone(&record), call);
             // Under the lock, so that subscribers see the ledger's order; nobody may be listening.
             let _ = self.events.send(record);
         }
         drop(held);
+        self.news.notify_one();
         self.tell_change();
         Reply {
             delay: Duration::from_millis(fault.map_or(0, |fault| fault.delay_ms)),
@@ -160,7 +196,7 @@ impl Desk {
     /// Forgets everything but the configuration.
     pub(super) fn reset(&self) {
         let mut book = self.book();
-        *book = Book::default();
+        *book = self.fresh_book();
         self.mirror_script(&book.script);
         drop(book);
         self.tell_change();
@@ -169,6 +205,97 @@ impl Desk {
     /// Looks at the ledger; nothing can be entered meanwhile.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         look(&self.book().ledger)
+    }
+
+    /// Adds what callees do whose name begins so.
+    pub(super) fn script_callee(&self, script: CalleeScript) -> Result<(), CalleeScriptError> {
+        self.book().workbench.scripts.add(script)
+    }
+
+    pub(super) fn callee_scripts(&self) -> Vec<CalleeScript> {
+        self.book().workbench.scripts.list().to_vec()
+    }
+
+    pub(super) fn clear_callee_scripts(&self) {
+        self.book().workbench.scripts.clear();
+    }
+
+    /// Moves the sandbox's time forward.
+    pub(super) fn advance(&self, by: Duration) {
+        self.time.advance(by);
+        self.news.notify_one();
+        self.tell_change();
+    }
+
+    /// What became of all callees by now.
+    pub(super) fn tally(&self) -> Tally {
+        let book = self.book();
+        book.workbench.switchboard.tally(self.time.now_ms())
+    }
+
+    /// What became of callbacks.
+    pub(super) fn callback_stats(&self) -> CallbackStats {
+        self.book().workbench.mailbox.stats()
+    }
+
+    /// A page of what became of each callee.
+    pub(super) fn legs<T>(&self, page: impl FnOnce(&mut dyn Iterator<Item = LegReport>) -> T) -> T {
+        let book = self.book();
+        let now_ms = self.time.now_ms();
+        let entries = book.workbench.switchboard.entries();
+        page(&mut entries.flat_map(|entry| LegReport::of(entry, now_ms)))
+    }
+
+    /// Resolves when something may be due sooner than before.
+    pub(super) fn news(&self) -> Notified<'_> {
+        self.news.notified()
+    }
+
+    /// Takes a callback that is to be delivered now.
+    pub(super) fn take_delivery(&self) -> Option<Delivery> {
+        let mut held = self.book();
+        let Workbench {
+            switchboard,
+            mailbox,
+            ..
+        } = &mut held.workbench;
+        let now_ms = self.time.now_ms();
+        let mut has_changed = false;
+        while let Some((at_ms, moment, entry)) = switchboard.take_moment(now_ms) {
+            mailbox.tell(entry, moment, at_ms);
+            has_changed = true;
+        }
+        let delivery = mailbox.take(now_ms);
+        drop(held);
+        if has_changed {
+            self.tell_change();
+        }
+        delivery
+    }
+
+    /// How long it is until something is to be told or delivered; `None` if that is up to others.
+    pub(super) fn until_next(&self) -> Option<Duration> {
+        let book = self.book();
+        let moment = book.workbench.switchboard.next_moment_ms();
+        let delivery = book.workbench.mailbox.next_ms();
+        let next = moment.into_iter().chain(delivery).min()?;
+        self.time.until(next)
+    }
+
+    /// What became of a callback that was taken.
+    pub(super) fn delivered(&self, delivery: Delivery, is_acknowledged: bool) {
+        let mut held = self.book();
+        let workbench = &mut held.workbench;
+        if is_acknowledged {
+            let told = workbench.mailbox.arrived(&delivery);
+            told.into_iter()
+                .for_each(|told| workbench.switchboard.told(told));
+        } else {
+            workbench.mailbox.failed(delivery, self.time.now_ms());
+        }
+        drop(held);
+        self.news.notify_one();
+        self.tell_change();
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
@@ -204,14 +331,14 @@ impl Desk {
 
 struct Decided {
     form: Form,
-    call: Option<Call>,
+    call: Option<(Arc<Call>, Life)>,
 }
 
 fn entry(seen: Seen, seq: u64, monotonic_us: u64, decided: &Decided) -> Arc<Record> {
-    let call = decided.call.as_ref();
+    let call = decided.call.as_ref().map(|(call, _)| call);
     Arc::new(Record {
         seq,
-        received_at_us: chrono::Utc::now().timestamp_micros(),
+        received_at_us: Time::received_at_us(),
         monotonic_us,
         command: seen.command,
         sdk_app_id: seen.sdk_app_id,
@@ -221,14 +348,14 @@ fn entry(seen: Seen, seq: u64, monotonic_us: u64, decided: &Decided) -> Arc<Reco
         room_id: seen.room_id,
         room_id_type: seen.room_id_type,
         answered: decided.form.answered(),
-        rang: call.is_some_and(Call::rang),
+        rang: call.is_some_and(|call| call.rang()),
         call_id: call.map(|call| call.call_id),
     })
 }
 
 fn query(seen: Seen, form: &Form) -> Query {
     Query {
-        received_at_us: chrono::Utc::now().timestamp_micros(),
+        received_at_us: Time::received_at_us(),
         command: seen.command,
         sdk_app_id: seen.sdk_app_id,
         accounts: seen.callees,
@@ -243,8 +370,11 @@ fn decide(fault: Option<&Fault>, worked: Option<Worked>, seq: u64) -> Decided {
         lost: None,
     });
     let (envelope, call) = match worked.result {
-        Ok(Done::Started(call)) => (Envelope::started(&call), Some(call)),
-        Ok(Done::Found(call)) => (Envelope::known(&call, seq), None),
+        Ok(Done::Started(started)) => {
+            let (call, life) = *started;
+            (Envelope::started(&call), Some((Arc::new(call), life)))
+        }
+        Ok(Done::Told(response)) => (Envelope::told(response, seq), None),
         Ok(Done::Looked(user_ids)) => (Envelope::accounts(&user_ids, seq), None),
         Err(refusal) => (Envelope::refused(refusal, seq), None),
     };

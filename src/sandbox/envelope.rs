@@ -1,6 +1,7 @@
 //! The body of an answer, in the shape and order of S71845's sample.
 
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::callees::Manner;
@@ -26,7 +27,7 @@ pub(super) struct Envelope {
 #[serde(untagged)]
 enum Response {
     Started(Started),
-    Known(Known),
+    Told(Value),
 }
 
 #[derive(Debug, Serialize)]
@@ -42,32 +43,6 @@ struct CalleeAnswer {
     callee: String,
     #[serde(rename = "ResultCode")]
     result_code: i64,
-}
-
-/// As the sample of 68932 has it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Known {
-    call_info: CallInfo,
-    user_list: Vec<UserAnswer>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CallInfo {
-    call_id: Uuid,
-    media_type: String,
-    chat_group_id: &'static str,
-    room_id: String,
-    room_id_type: i64,
-}
-
-#[derive(Debug, Serialize)]
-struct UserAnswer {
-    #[serde(rename = "User_Account")]
-    account: String,
-    #[serde(rename = "Status")]
-    status: &'static str,
 }
 
 /// As the sample of IM 34956 has it.
@@ -106,24 +81,10 @@ impl Envelope {
         }
     }
 
-    /// The answer to a question for a call that is going on: everybody who is rung is `Waiting`.
-    pub(super) fn known(call: &Call, seq: u64) -> Self {
-        let rung = call.callees.iter().filter(|party| party.result_code == 0);
-        let user = |party: &CalledParty| UserAnswer {
-            account: party.callee.clone(),
-            status: "Waiting",
-        };
+    /// The answer to a request that was carried out and rang nobody, with what it tells.
+    pub(super) fn told(response: Option<Value>, seq: u64) -> Self {
         Self {
-            response: Some(Response::Known(Known {
-                call_info: CallInfo {
-                    call_id: call.call_id,
-                    media_type: call.media_type.clone(),
-                    chat_group_id: "",
-                    room_id: call.room_id.clone().unwrap_or_default(),
-                    room_id_type: call.room_id_type.unwrap_or(0),
-                },
-                user_list: rung.map(user).collect(),
-            })),
+            response: response.map(Response::Told),
             ..Self::ok(seq)
         }
     }

@@ -227,7 +227,7 @@ impl Fault {
     }
 }
 
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern
         .strip_suffix('*')
         .map_or(pattern == name, |beginning| name.starts_with(beginning))

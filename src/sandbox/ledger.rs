@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::record::{Answered, Call, Query, Record};
 use super::window::Window;
 
+/// So many queries are kept; beyond, the older half is forgotten, and counted for good.
+const QUERIES_MAX: usize = 100_000;
+
 /// Everything a sandbox received since it started or was reset.
 ///
 /// A clone is a snapshot: cheap per entry, because the entries are shared.
@@ -19,6 +22,7 @@ pub struct Ledger {
     /// `CallId` to its index in `calls`.
     call_indexes: HashMap<Uuid, usize>,
     queries: Vec<Arc<Query>>,
+    queries_seen: u64,
     rooms: Vec<RoomCount>,
     /// Room to its index in `rooms`.
     room_indexes: HashMap<Arc<str>, usize>,
@@ -92,7 +96,8 @@ impl Ledger {
             .map(|index| &*self.calls[*index])
     }
 
-    /// The requests that asked for something and rang nobody, in the order in which they were read.
+    /// The requests that asked for something and rang nobody, in the order in which they were read:
+    /// the last 50,000 at least.
     #[must_use]
     pub fn queries(&self) -> &[Arc<Query>] {
         &self.queries
@@ -146,7 +151,7 @@ impl Ledger {
             busiest_second: self.busiest_second as u64,
             duplicates: self.duplicates,
             closed_unread: self.closed_unread,
-            queries: self.queries.len() as u64,
+            queries: self.queries_seen,
         }
     }
 
@@ -156,7 +161,7 @@ impl Ledger {
     }
 
     /// Enters a request and the call it started.
-    pub(super) fn enter(&mut self, record: Arc<Record>, call: Option<Call>) {
+    pub(super) fn enter(&mut self, record: Arc<Record>, call: Option<Arc<Call>>) {
         if let Some(room) = &record.room_id {
             self.count_room(room, record.random);
         }
@@ -167,13 +172,17 @@ impl Ledger {
             .max(self.last_second.count(record.monotonic_us));
         if let Some(call) = call {
             self.call_indexes.insert(call.call_id, self.calls.len());
-            self.calls.push(Arc::new(call));
+            self.calls.push(call);
         }
         self.requests.push(record);
     }
 
     /// Enters a request that rang nobody.
     pub(super) fn enter_query(&mut self, query: Query) {
+        if self.queries.len() == QUERIES_MAX {
+            self.queries.drain(..QUERIES_MAX / 2);
+        }
+        self.queries_seen += 1;
         self.queries.push(Arc::new(query));
     }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::behaviour::PlannedOutcome;
 use super::body_rules::Body;
-use super::callees::PlannedOutcome;
 use super::url_rules::Parameters;
 
 /// The command of a good request.
@@ -156,7 +156,7 @@ pub struct Record {
 pub struct Query {
     /// When it had been read, in microseconds since the Unix epoch.
     pub received_at_us: i64,
-    /// `get_call_info` or `account_check`.
+    /// Its command, as in `get_call_info`.
     pub command: Cow<'static, str>,
     /// `sdkappid`, if it was a number.
     pub sdk_app_id: Option<u64>,
@@ -185,8 +185,6 @@ pub struct Call {
     pub room_id_type: Option<i64>,
     /// `CallInfo.MediaType`.
     pub media_type: String,
-    /// Until when `get_call_info` knows it, on the ledger's monotonic clock in microseconds.
-    pub known_until_us: u64,
 }
 
 impl Call {
@@ -204,7 +202,7 @@ pub struct CalledParty {
     pub callee: String,
     /// `ResultCode`; 0 rings.
     pub result_code: i64,
-    /// What comes of the ring; `None` if the phone does not ring.
+    /// What comes of the ring unless `end_call` ends it; `None` if the phone does not ring.
     pub planned_outcome: Option<PlannedOutcome>,
 }
 

@@ -13,14 +13,17 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::config::SandboxConfig;
+use super::behaviour::{CalleeScript, CalleeScriptError};
+use super::config::{SPEED_MAX, SandboxConfig};
 use super::connection::{Door, HangUp};
 use super::desk::Desk;
 use super::fault::{Fault, FaultError};
 use super::ledger::{Ledger, Stats};
+use super::mailbox::CallbackStats;
 use super::record::Record;
 use super::script::FaultId;
-use super::{api, control};
+use super::tally::Tally;
+use super::{api, control, courier};
 
 /// A running sandbox. Its state is its own; dropping it stops it.
 pub struct Sandbox {
@@ -54,7 +57,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// `InvalidInput` for an address that is not loopback (this is no server for a network: its key
-    /// is public), for no app at all or one that is given twice; otherwise the error of `bind`.
+    /// is public), for no app at all or one that is given twice, for a speed or a rate that is out
+    /// of range; otherwise the error of `bind`.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         check(&config)?;
         let listener = TcpListener::bind(config.listen).await?;
@@ -74,6 +78,7 @@ impl Sandbox {
             .with_graceful_shutdown(closing.clone().cancelled_owned())
             .into_future();
         let serving = tokio::spawn(server);
+        tokio::spawn(courier::carry(Arc::clone(&desk), closing.clone()));
         Ok(Self {
             address,
             desk,
@@ -117,8 +122,16 @@ impl Sandbox {
         within: Duration,
         mut met: impl FnMut(&Ledger) -> bool,
     ) -> Result<(), WaitedTooLong> {
+        self.wait(within, || self.desk.read(&mut met)).await
+    }
+
+    async fn wait(
+        &self,
+        within: Duration,
+        mut met: impl FnMut() -> bool,
+    ) -> Result<(), WaitedTooLong> {
         let mut changes = self.desk.changes();
-        let waiting = changes.wait_for(|_| self.desk.read(&mut met));
+        let waiting = changes.wait_for(|_| met());
         match tokio::time::timeout(within, waiting).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(WaitedTooLong {
@@ -149,6 +162,54 @@ impl Sandbox {
         self.desk.clear_faults();
     }
 
+    /// Scripts what callees do, behind what is scripted already; the first that fits one counts.
+    ///
+    /// # Errors
+    ///
+    /// [`CalleeScriptError`] says which part of it makes no sense.
+    pub fn script_callee(&self, script: CalleeScript) -> Result<(), CalleeScriptError> {
+        self.desk.script_callee(script)
+    }
+
+    /// Moves the sandbox's time forward: calls ring on, end, and have records by so much sooner.
+    pub fn advance(&self, by: Duration) {
+        self.desk.advance(by);
+    }
+
+    /// The sandbox's time, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.desk.time.now_ms()
+    }
+
+    /// What became of everybody who was called, by now.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.desk.tally()
+    }
+
+    /// What became of the callbacks.
+    #[must_use]
+    pub fn callback_stats(&self) -> CallbackStats {
+        self.desk.callback_stats()
+    }
+
+    /// Returns as soon as `met` holds; it is asked now, and after every request and every callback.
+    /// What time alone changes is asked about when the next thing happens: where callbacks matter,
+    /// that is as soon as nothing `waiting` is left of [`CallbackStats`].
+    ///
+    /// # Errors
+    ///
+    /// [`WaitedTooLong`] if it did not hold `within` that time.
+    pub async fn wait_for_outcomes(
+        &self,
+        within: Duration,
+        mut met: impl FnMut(&Tally, CallbackStats) -> bool,
+    ) -> Result<(), WaitedTooLong> {
+        self.wait(within, || met(&self.tally(), self.callback_stats()))
+            .await
+    }
+
     /// Has an app accept only what is signed with this key from now on, as when its key is replaced
     /// in Tencent's console; false if there is no such app.
     #[must_use]
@@ -156,7 +217,8 @@ impl Sandbox {
         self.desk.set_secret_key(sdk_app_id, secret_key)
     }
 
-    /// Forgets ledger, calls, faults and what was counted for the throttles.
+    /// Forgets ledger, calls, records, callbacks on their way and where commands sent them, what is
+    /// scripted and what was counted for the throttles. Its time goes on.
     pub fn reset(&self) {
         self.desk.reset();
     }
@@ -182,6 +244,15 @@ fn check(config: &SandboxConfig) -> io::Result<()> {
     }
     if config.apps.is_empty() {
         return invalid("the sandbox needs at least one app".to_owned());
+    }
+    if !(config.speed > 0.0 && config.speed <= SPEED_MAX) {
+        return invalid(format!(
+            "the speed is {}: must be more than 0, at most {SPEED_MAX}",
+            config.speed
+        ));
+    }
+    if !config.callback_faults.is_possible() {
+        return invalid("the rates of faults of callbacks must be from 0 to 1".to_owned());
     }
     let mut known = HashSet::new();
     for app in &config.apps {
