@@ -16,6 +16,7 @@ mod insert;
 mod keeping;
 mod model;
 mod outage;
+mod outcomes;
 mod plans;
 mod poolers;
 mod probe;

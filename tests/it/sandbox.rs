@@ -1,11 +1,14 @@
 //! The sandbox over real HTTP: a client that knows Tencent's pages and nothing of the sandbox.
 
 mod body;
+mod callbacks;
 mod callees;
 mod faults;
 mod ledger;
 mod lifecycle;
+mod lives;
 mod queries;
+mod records;
 mod script;
 mod throttle;
 mod url;
@@ -31,6 +34,7 @@ const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93
 const APP: u64 = 1_400_000_000;
 const SIGNED_AT: i64 = 1_700_000_000;
 const PATH: &str = "/v4/call_engine_http_srv/start_call_by_robot";
+const GET_CALL_INFO: &str = "/v4/call_engine_http_srv/get_call_info";
 /// Longer than any of these tests takes: what is waited for comes, or the test fails.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -212,6 +216,30 @@ impl Bench {
         self.send(target, body().to_string()).await["ErrorCode"]
             .as_i64()
             .unwrap()
+    }
+
+    /// Asks with a good URL for something that rings nobody.
+    async fn ask(&self, path: &str, body: &Value) -> Value {
+        self.send(&target().replace(PATH, path), body.to_string())
+            .await
+    }
+
+    async fn call_info(&self, call_id: &str) -> Value {
+        self.ask(GET_CALL_INFO, &json!({ "CallId": call_id })).await
+    }
+
+    /// Places a call to these callees; its `CallId`.
+    async fn started(&self, callees: &[&str]) -> String {
+        let mut body = body();
+        body["CalleeList_Account"] = json!(callees);
+        let answer = self.call(&body).await;
+        let call_id = answer["Response"]["CallId"].as_str();
+        call_id.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Moves the sandbox's time forward.
+    fn pass(&self, seconds: u64) {
+        self.sandbox.advance(Duration::from_secs(seconds));
     }
 
     /// Reads a page of the control endpoint.

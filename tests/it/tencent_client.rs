@@ -1,5 +1,6 @@
 //! The client against servers that keep to HTTP, and against servers that do not.
 
+mod after_the_reply;
 mod misbehaving;
 pub(crate) mod peer;
 mod questions;

@@ -1,24 +1,12 @@
 //! The commands that ask and ring nobody: `get_call_info` and `account_check`.
 
 use callq::sandbox::{Answered, Fault, FaultKind, SandboxConfig};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Bench, PATH, bench, bench_with, body_for, config, target, target_with};
+use super::{GET_CALL_INFO, PATH, bench, bench_with, body_for, config, target_with};
 
-const GET_CALL_INFO: &str = "/v4/call_engine_http_srv/get_call_info";
 const ACCOUNT_CHECK: &str = "/v4/im_open_login_svc/account_check";
 const NO_CALL: &str = "00000000-0000-0000-0000-000000000000";
-
-impl Bench {
-    async fn ask(&self, path: &str, body: &Value) -> Value {
-        self.send(&target().replace(PATH, path), body.to_string())
-            .await
-    }
-
-    async fn call_info(&self, call_id: &str) -> Value {
-        self.ask(GET_CALL_INFO, &json!({ "CallId": call_id })).await
-    }
-}
 
 #[tokio::test]
 async fn a_call_that_nobody_started_is_unknown() {

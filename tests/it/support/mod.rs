@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod gate;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod rig;
 pub(crate) mod server;
 pub(crate) mod standby;
