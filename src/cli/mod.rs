@@ -20,6 +20,8 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
 mod apps;
+mod ask;
+mod callbacks;
 mod check;
 mod completions;
 mod config;
@@ -90,6 +92,7 @@ enum Command {
     Enqueue(Box<enqueue::Enqueue>),
     Jobs(jobs::Jobs),
     Apps(apps::Apps),
+    Callbacks(callbacks::Callbacks),
     Status(status::Status),
     Recover(recover::Recover),
     Config(config::Config),
@@ -178,6 +181,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Enqueue(enqueue) => enqueue.run(config).await,
         Command::Jobs(jobs) => jobs.run(config).await,
         Command::Apps(apps) => apps.run(config).await,
+        Command::Callbacks(callbacks) => callbacks.run(config).await,
         Command::Status(status) => status.run(config).await,
         Command::Recover(recover) => recover.run(config).await,
         Command::Config(show) => show.run(config),

@@ -5,7 +5,7 @@
 //! escaped, but for line breaks, which tables have.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _, stderr, stdin, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 
 use serde::Serialize;
 
@@ -84,14 +84,4 @@ pub(super) fn clear_screen() -> Result<(), Failure> {
 pub(super) fn lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(harmless).collect();
     lines.join("\n")
-}
-
-/// Asks the person at the terminal; everything but a yes is a no.
-pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
-    eprint!("callq: {question} [y/N] ");
-    stderr().flush()?;
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer)?;
-    let answer = answer.trim().to_ascii_lowercase();
-    Ok(matches!(answer.as_str(), "y" | "yes"))
 }

@@ -1,12 +1,11 @@
 //! `callq recover`
 
-use std::io::{IsTerminal as _, stderr, stdin};
 
 use clap::Args;
 
 use super::settings::ConfigFile;
 use super::when::{time, when};
-use super::{Failure, print};
+use super::{Failure, ask, print};
 use crate::store::{Loss, Recovered, Recoverer, Recovery, RecoveryRefused, When};
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -69,7 +68,7 @@ impl Recover {
             },
             None => Loss::Nothing,
         };
-        let may_ask = stdin().is_terminal() && stderr().is_terminal();
+        let may_ask = ask::is_possible();
         if !(self.dry_run || self.yes || may_ask) {
             let text = "there is no terminal to ask on before the database is accepted";
             return Err(Failure::Cannot(anyhow::anyhow!(text))
@@ -134,7 +133,7 @@ fn possible(answer: Result<Recovered, RecoveryRefused>) -> Result<Recovered, Fai
 }
 
 fn agreed(counted: &Recovered) -> Result<bool, Failure> {
-    print::agreed(&format!(
+    ask::agreed(&format!(
         "accept this database, which remembers its workers until {}, and hold {}?",
         time(counted.remembers_until),
         jobs(counted.held())

@@ -237,6 +237,11 @@ impl Mailbox {
     }
 }
 
+/// Whether callbacks to this URL are delivered.
+pub(super) fn is_deliverable(url: &str) -> bool {
+    deliverable(url, 0, "").is_some()
+}
+
 /// The URL of one callback; none for what is not on this machine: the sandbox speaks to nobody
 /// else, whatever it was told.
 fn deliverable(url: &str, app: u64, command: &str) -> Option<Url> {

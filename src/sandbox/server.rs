@@ -19,7 +19,7 @@ use super::connection::{Door, HangUp};
 use super::desk::Desk;
 use super::fault::{Fault, FaultError};
 use super::ledger::{Ledger, Stats};
-use super::mailbox::CallbackStats;
+use super::mailbox::{self, CallbackStats};
 use super::record::Record;
 use super::script::FaultId;
 use super::tally::Tally;
@@ -58,7 +58,7 @@ impl Sandbox {
     ///
     /// `InvalidInput` for an address that is not loopback (this is no server for a network: its key
     /// is public), for no app at all or one that is given twice, for a speed or a rate that is out
-    /// of range; otherwise the error of `bind`.
+    /// of range or callbacks to another machine; otherwise the error of `bind`.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         check(&config)?;
         let listener = TcpListener::bind(config.listen).await?;
@@ -250,6 +250,10 @@ fn check(config: &SandboxConfig) -> io::Result<()> {
             "the speed is {}: must be more than 0, at most {SPEED_MAX}",
             config.speed
         ));
+    }
+    let callback_url = config.callback_url.as_deref();
+    if callback_url.is_some_and(|url| !mailbox::is_deliverable(url)) {
+        return invalid("callbacks go to http URLs of this machine alone".to_owned());
     }
     if !config.callback_faults.is_possible() {
         return invalid("the rates of faults of callbacks must be from 0 to 1".to_owned());

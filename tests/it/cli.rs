@@ -1,6 +1,7 @@
 //! The command line with the real program: exit codes, texts, signals.
 
 mod apps;
+mod callbacks;
 mod check;
 mod enqueue;
 mod jobs;
@@ -88,7 +89,7 @@ fn is_one_sentence(ended: &Ended) {
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2() {
-    let wrong: [&[&str]; 16] = [
+    let wrong: [&[&str]; 20] = [
         &[],
         &["jobs"],
         &["ring"],
@@ -104,6 +105,10 @@ async fn a_wrong_command_line_ends_with_2() {
         &["apps", "resume"],
         &["worker", "--concurrency", "0"],
         &["sandbox", "--listen", "0.0.0.0:7080"],
+        &["sandbox", "--speed", "0"],
+        &["sandbox", "--callbacks-lost", "1.1"],
+        &["callbacks", "set"],
+        &["callbacks", "set", "ftp://example.com/"],
         &["dev", "--exec"],
     ];
     for arguments in wrong {

@@ -317,7 +317,8 @@ async fn a_fast_sandbox_ends_its_calls_by_itself() {
     let over = bench.sandbox.wait_for_outcomes(SOON, |tally, callbacks| {
         tally.pending == 0 && callbacks.acknowledged == callbacks.events && callbacks.events == 7
     });
-    over.await.expect("a minute of its time is a tenth of a second");
+    over.await
+        .expect("a minute of its time is a tenth of a second");
     bench.read_callbacks();
     let mut told = Vec::new();
     for (callees, evidence) in bench.evidence.values() {

@@ -1,7 +1,6 @@
 //! What the verbs share: which jobs, the question before many, and the account of what they said.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, stderr, stdin};
 
 use clap::Args;
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::filter::{self, Filter, id};
 use crate::call::readable;
 use crate::cli::when::time;
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, ask, print};
 use crate::store::{Answer, Move, Store, StoreError, Verdict};
 
 /// More jobs than this at once are refused: a filter that wide is likely a mistake, and their ids
@@ -133,8 +132,7 @@ impl Target {
                 "{name} which jobs? Give an id, or at least one of {flags}"
             ));
         }
-        let may_ask = stdin().is_terminal() && stderr().is_terminal();
-        if !self.yes && !may_ask {
+        if !self.yes && !ask::is_possible() {
             let text = "there is no terminal to ask on before many jobs are changed";
             let states = verb.states().join(",");
             return Err(Failure::Cannot(anyhow::anyhow!(text)).hint(format!(
@@ -172,14 +170,14 @@ impl Target {
     }
 }
 
-/// Asks; everything but a yes is a no.
+/// Asks about so many jobs.
 fn agreed(name: &str, ids: &[i64]) -> Result<bool, Failure> {
     let jobs = match ids {
         [id] => format!("1 job ({id})"),
         [first, .., last] => format!("{} jobs ({first} to {last})", ids.len()),
         [] => return Ok(false),
     };
-    print::agreed(&format!("{name} {jobs}?"))
+    ask::agreed(&format!("{name} {jobs}?"))
 }
 
 fn cannot<T>(text: String) -> Result<T, Failure> {

@@ -1,11 +1,17 @@
 //! An application that takes callbacks.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::RawQuery;
 use axum::http::{StatusCode, Uri};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Far more than a callback takes on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One callback as it came.
 #[derive(Clone, Debug)]
@@ -19,6 +25,7 @@ pub(crate) struct Came {
 pub(crate) struct Receiver {
     url: String,
     came: Arc<Mutex<Vec<Came>>>,
+    news: watch::Sender<()>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -38,6 +45,8 @@ impl Receiver {
         let address = listener.local_addr().expect("it is bound");
         let came: Arc<Mutex<Vec<Came>>> = Arc::default();
         let kept = Arc::clone(&came);
+        let news = watch::Sender::new(());
+        let tell = news.clone();
         let take = move |uri: Uri, RawQuery(query): RawQuery, body: String| async move {
             let mut kept = kept.lock().expect("no test panics with it");
             let n = kept.len();
@@ -46,6 +55,7 @@ impl Receiver {
                 query: query.unwrap_or_default(),
                 body,
             });
+            tell.send_replace(());
             StatusCode::from_u16(status(n)).expect("it is one")
         };
         let serving = tokio::spawn(async move {
@@ -55,6 +65,7 @@ impl Receiver {
         Self {
             url: format!("http://{address}/calls/s3cret"),
             came,
+            news,
             serving,
         }
     }
@@ -62,6 +73,18 @@ impl Receiver {
     /// Where callbacks are to go.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The first callback whose body has this word, as soon as it came.
+    pub(crate) async fn arrived(&self, word: &str) -> Came {
+        let mut news = self.news.subscribe();
+        let has = |came: &Came| came.body.contains(word);
+        let arriving = news.wait_for(|_| self.came().iter().any(has));
+        let arrived = timeout(PATIENCE, arriving).await;
+        arrived
+            .unwrap_or_else(|_| panic!("no {word}: {:?}", self.came()))
+            .expect("it is ours");
+        self.came().into_iter().find(has).expect("it came")
     }
 
     /// What came, in its order.

@@ -20,11 +20,19 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs `callq` on it to its end; returns its exit code and what stood on the terminal.
     pub(crate) async fn run(self, database: &Database, arguments: &[&str]) -> (i32, String) {
+        let environment = [("DATABASE_URL", database.url())];
+        self.run_in(&environment, arguments).await
+    }
+
+    /// The same in an environment that has nothing else.
+    pub(crate) async fn run_in(
+        self,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callq"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("DATABASE_URL", database.url());
+        let environment = environment.iter().copied();
+        command.args(arguments).env_clear().envs(environment);
         let running = tokio::task::spawn_blocking(move || self.to_end(command));
         running.await.expect("it runs to its end")
     }
