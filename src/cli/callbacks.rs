@@ -160,14 +160,12 @@ struct Office {
 /// The only app, or the one that is named.
 fn office(config: &ConfigFile, app: Option<&str>) -> Result<Office, Failure> {
     let mut offices = offices(config, app)?;
-    match offices.len() {
-        1 => Ok(offices.remove(0)),
-        _ => {
-            let names: Vec<String> = offices.into_iter().map(|office| office.app).collect();
-            let fault = anyhow::anyhow!("which app? Configured are {}", names.join(", "));
-            Err(Failure::Cannot(fault).hint("name one with --app"))
-        }
+    if offices.len() == 1 {
+        return Ok(offices.remove(0));
     }
+    let names: Vec<String> = offices.into_iter().map(|office| office.app).collect();
+    let fault = anyhow::anyhow!("which app? Configured are {}", names.join(", "));
+    Err(Failure::Cannot(fault).hint("name one with --app"))
 }
 
 /// Every configured app, or the one that is named.

@@ -33,7 +33,7 @@ pub(super) struct Sandbox {
     speed: f64,
 
     /// Send every callback here until a command says otherwise; an http URL of this machine
-    #[arg(long, value_name = "URL", help_heading = "Callbacks")]
+    #[arg(long, value_name = "URL", value_parser = of_this_machine, help_heading = "Callbacks")]
     callback_url: Option<String>,
 
     /// The share of callbacks that never come, 0 to 1
@@ -135,4 +135,13 @@ fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok();
     let rate = rate.filter(|rate| (0.0..=1.0).contains(rate));
     rate.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+/// A URL that the sandbox sends callbacks to.
+fn of_this_machine(text: &str) -> Result<String, String> {
+    if sandbox::delivers_to(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be an http URL of this machine, as in http://127.0.0.1:7090/calls".to_owned())
+    }
 }

@@ -12,38 +12,19 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use super::behaviour::{CalleeScript, CalleeScriptError};
 use super::config::{SandboxApp, SandboxConfig};
-use super::envelope::Envelope;
-use super::fault::{Fault, FaultError, FaultKind};
+use super::decision::{Form, Reply, decide, entry, query};
+use super::fault::{Fault, FaultError};
 use super::ledger::Ledger;
-use super::life::Life;
 use super::mailbox::{CallbackFaults, CallbackStats, Delivery, Mailbox};
-use super::record::{Answered, Call, Query, Record, Seen};
+use super::record::Record;
 use super::record_rules::RecordSpan;
-use super::refusal::Refusal;
 use super::script::{FaultId, Script, Waiting};
 use super::tally::{LegReport, Tally};
 use super::time::Time;
-use super::work::{Done, Now, Received, Workbench, Worked};
+use super::work::{Now, Received, Workbench};
 
 /// So many records may wait for a slow subscriber before it loses the oldest.
 const EVENT_BUFFER: usize = 4096;
-
-/// What the client gets.
-pub(super) struct Reply {
-    pub(super) delay: Duration,
-    pub(super) form: Form,
-}
-
-/// The form of an answer, on the wire.
-pub(super) enum Form {
-    Envelope(Envelope),
-    Truncated(Envelope),
-    Html(u16),
-    Garbage,
-    Close,
-    Stall,
-    Redirect,
-}
 
 pub(super) struct Desk {
     apps: RwLock<HashMap<u64, SandboxApp>>,
@@ -287,9 +268,9 @@ impl Desk {
         let mut held = self.book();
         let workbench = &mut held.workbench;
         if is_acknowledged {
-            let told = workbench.mailbox.arrived(&delivery);
-            told.into_iter()
-                .for_each(|told| workbench.switchboard.told(told));
+            if let Some(told) = workbench.mailbox.arrived(&delivery) {
+                workbench.switchboard.told(told);
+            }
         } else {
             workbench.mailbox.failed(delivery, self.time.now_ms());
         }
@@ -326,89 +307,5 @@ impl Desk {
     /// A test's predicate may panic while it looks; the ledger itself is never left half written.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Decided {
-    form: Form,
-    call: Option<(Arc<Call>, Life)>,
-}
-
-fn entry(seen: Seen, seq: u64, monotonic_us: u64, decided: &Decided) -> Arc<Record> {
-    let call = decided.call.as_ref().map(|(call, _)| call);
-    Arc::new(Record {
-        seq,
-        received_at_us: Time::received_at_us(),
-        monotonic_us,
-        command: seen.command,
-        sdk_app_id: seen.sdk_app_id,
-        random: seen.random,
-        robot: seen.robot,
-        callees: seen.callees,
-        room_id: seen.room_id,
-        room_id_type: seen.room_id_type,
-        answered: decided.form.answered(),
-        rang: call.is_some_and(|call| call.rang()),
-        call_id: call.map(|call| call.call_id),
-    })
-}
-
-fn query(seen: Seen, form: &Form) -> Query {
-    Query {
-        received_at_us: Time::received_at_us(),
-        command: seen.command,
-        sdk_app_id: seen.sdk_app_id,
-        accounts: seen.callees,
-        answered: form.answered(),
-    }
-}
-
-/// Puts together what is scripted and what the work led to.
-fn decide(fault: Option<&Fault>, worked: Option<Worked>, seq: u64) -> Decided {
-    let worked = worked.unwrap_or(Worked {
-        result: Err(Refusal::documented(101_001)),
-        lost: None,
-    });
-    let (envelope, call) = match worked.result {
-        Ok(Done::Started(started)) => {
-            let (call, life) = *started;
-            (Envelope::started(&call), Some((Arc::new(call), life)))
-        }
-        Ok(Done::Told(response)) => (Envelope::told(response, seq), None),
-        Ok(Done::Looked(user_ids)) => (Envelope::accounts(&user_ids, seq), None),
-        Err(refusal) => (Envelope::refused(refusal, seq), None),
-    };
-    let kind = fault
-        .map(|fault| fault.kind)
-        .filter(|kind| *kind != FaultKind::Delay);
-    let form = match kind.or(worked.lost) {
-        None | Some(FaultKind::Delay) => Form::Envelope(envelope),
-        Some(FaultKind::ErrorCode(code)) => {
-            Form::Envelope(Envelope::refused(Refusal::documented(code), seq))
-        }
-        Some(FaultKind::ThrottleAbove(_)) => {
-            Form::Envelope(Envelope::refused(Refusal::documented(60_007), seq))
-        }
-        Some(FaultKind::HttpStatus(status)) => Form::Html(status),
-        Some(FaultKind::CloseBeforeReading | FaultKind::CloseAfterReading) => Form::Close,
-        Some(FaultKind::Garbage) => Form::Garbage,
-        Some(FaultKind::Stall) => Form::Stall,
-        Some(FaultKind::TruncatedBody) => Form::Truncated(envelope),
-        Some(FaultKind::Redirect) => Form::Redirect,
-    };
-    Decided { form, call }
-}
-
-impl Form {
-    fn answered(&self) -> Answered {
-        match self {
-            Self::Envelope(envelope) => Answered::Code(envelope.error_code),
-            Self::Truncated(_) => Answered::Truncated,
-            Self::Html(status) => Answered::HttpStatus(*status),
-            Self::Garbage => Answered::Garbage,
-            Self::Close => Answered::Closed,
-            Self::Stall => Answered::Stalled,
-            Self::Redirect => Answered::Redirected,
-        }
     }
 }

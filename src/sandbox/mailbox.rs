@@ -237,8 +237,9 @@ impl Mailbox {
     }
 }
 
-/// Whether callbacks to this URL are delivered.
-pub(super) fn is_deliverable(url: &str) -> bool {
+/// Whether the sandbox sends callbacks to this URL: plain http, to this machine alone.
+#[must_use]
+pub fn delivers_to(url: &str) -> bool {
     deliverable(url, 0, "").is_some()
 }
 

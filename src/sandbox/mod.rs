@@ -74,6 +74,7 @@ mod config;
 mod connection;
 mod control;
 mod courier;
+mod decision;
 mod desk;
 mod envelope;
 mod fault;
@@ -102,7 +103,7 @@ pub use config::{
 };
 pub use fault::{Fault, FaultError, FaultKind};
 pub use ledger::{Ledger, Repeated, Stats};
-pub use mailbox::{CallbackFaults, CallbackStats};
+pub use mailbox::{CallbackFaults, CallbackStats, delivers_to};
 pub use record::{Answered, Call, CalledParty, Query, Record, line};
 pub use record_rules::RecordSpan;
 pub use script::FaultId;

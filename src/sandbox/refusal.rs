@@ -57,12 +57,11 @@ fn meaning(code: i64) -> Option<&'static str> {
         70_402 => "a parameter is illegal or a required field is missing",
         70_107 => "the UserID does not exist, it was not imported",
         80_002 => "the body exceeds 12 KB",
-        100_002 => "invalid parameter",
         100_301 => "no callback is configured",
         101_050 => "the call record does not exist",
         101_004 => "the call does not exist or has ended",
         101_001 => "internal server error, please retry",
-        INVALID_PARAMETER => "invalid parameter",
+        100_002 | INVALID_PARAMETER => "invalid parameter",
         _ => return None,
     })
 }

@@ -252,7 +252,7 @@ fn check(config: &SandboxConfig) -> io::Result<()> {
         ));
     }
     let callback_url = config.callback_url.as_deref();
-    if callback_url.is_some_and(|url| !mailbox::is_deliverable(url)) {
+    if callback_url.is_some_and(|url| !mailbox::delivers_to(url)) {
         return invalid("callbacks go to http URLs of this machine alone".to_owned());
     }
     if !config.callback_faults.is_possible() {

@@ -1,6 +1,7 @@
 //! All calls that live, and the records of those that are over, as long as Tencent keeps them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -91,13 +92,16 @@ impl Switchboard {
     pub(super) fn records(
         &self,
         app: u64,
-        ended_ms: (i64, i64),
+        ended_ms: RangeInclusive<i64>,
         now_ms: i64,
     ) -> impl Iterator<Item = &Entry> {
-        let (from_ms, to_ms) = ended_ms;
-        let to_ms = to_ms.max(from_ms);
-        let ends = self.by_end.range((from_ms, 0)..=(to_ms, usize::MAX));
+        // A span that ends before it begins is empty, which a tree of these would not take.
+        let last_ms = *ended_ms.end().max(ended_ms.start());
+        let ends = self
+            .by_end
+            .range((*ended_ms.start(), 0)..=(last_ms, usize::MAX));
         ends.rev()
+            .filter(move |(ends_ms, _)| ended_ms.contains(ends_ms))
             .filter(move |(ends_ms, _)| has_record(*ends_ms, now_ms))
             .map(|(_, index)| &self.entries[index - self.forgotten])
             .filter(move |entry| entry.call.sdk_app_id == app)

@@ -142,10 +142,8 @@ impl Workbench {
                 told(call_info(live, now_ms))
             }
             Asked::EndCall(call_id) => {
-                match id(call_id).is_some_and(|id| self.switchboard.cut(id, app, now_ms)) {
-                    true => Ok(Done::Told(None)),
-                    false => Err(Refusal::documented(101_004)),
-                }
+                let has_cut = id(call_id).is_some_and(|id| self.switchboard.cut(id, app, now_ms));
+                done_if(has_cut, 101_004)
             }
             Asked::Record(call_id) => {
                 let entry = id(call_id).and_then(|id| self.switchboard.record(id, app, now_ms));
@@ -162,26 +160,22 @@ impl Workbench {
                 self.mailbox.set_target(app, target.clone());
                 Ok(Done::Told(None))
             }
-            Asked::DeleteCallback => match self.mailbox.delete_target(app) {
-                true => Ok(Done::Told(None)),
-                false => Err(Refusal::documented(100_301)),
-            },
+            Asked::DeleteCallback => done_if(self.mailbox.delete_target(app), 100_301),
             Asked::Accounts(user_ids) => Ok(Done::Looked(user_ids.clone())),
         }
     }
 
     /// One page of records, the latest end first: a record that comes meanwhile moves the others.
     fn records(&self, filter: &Filter, app: u64, now_ms: i64) -> Value {
-        let now_s = now_ms.div_euclid(1000);
-        let oldest_s = now_s - LISTED_S;
-        let from_s = filter.from_s.unwrap_or(oldest_s).max(oldest_s);
-        let to_s = filter.to_s.unwrap_or(now_s);
-        let (from_ms, to_ms) = (from_s * 1000, to_s.saturating_mul(1000).saturating_add(999));
+        let until_s = now_ms.div_euclid(1000);
+        let oldest_s = until_s - LISTED_S;
+        let first_s = filter.from_s.unwrap_or(oldest_s).max(oldest_s);
+        let last_s = filter.to_s.unwrap_or(until_s);
+        let span = first_s.saturating_mul(1000)..=last_s.saturating_mul(1000).saturating_add(999);
         let ended = match self.record_span {
-            RecordSpan::OfEnd | RecordSpan::OfBoth => (from_ms, to_ms),
-            RecordSpan::OfStart => (from_ms, i64::MAX),
+            RecordSpan::OfEnd | RecordSpan::OfBoth => span.clone(),
+            RecordSpan::OfStart => *span.start()..=i64::MAX,
         };
-        let span = from_ms..=to_ms;
         let began = |entry: &&Entry| {
             self.record_span == RecordSpan::OfEnd || span.contains(&entry.life.started_ms)
         };
@@ -261,6 +255,12 @@ impl Workbench {
 enum Whole {
     Refused(Refusal),
     Lost(FaultKind),
+}
+
+/// Done without anything to tell, or refused with this code.
+fn done_if(is_done: bool, otherwise: i64) -> Result<Done, Refusal> {
+    let done = is_done.then_some(Done::Told(None));
+    done.ok_or_else(|| Refusal::documented(otherwise))
 }
 
 fn id(call_id: &str) -> Option<Uuid> {

@@ -107,14 +107,13 @@ pub fn judge(command: Command, answer: &Answer) -> Judgement {
 fn general(code: i64) -> Judged {
     let row = verdict(code);
     let judgement = match row.class {
+        Class::InDoubt if row.source.is_empty() => Judgement::Unknown,
         Class::Accepted => Judgement::Done,
-        Class::Safe | Class::Throttled | Class::QuotaUsed => Judgement::TryAgain,
+        Class::Safe | Class::Throttled | Class::QuotaUsed | Class::InDoubt => Judgement::TryAgain,
         Class::App | Class::AppFreshSig | Class::AppOrJob | Class::AppBackOff => {
             Judgement::AppFault
         }
         Class::Cannot => Judgement::Refused,
-        Class::InDoubt if row.source.is_empty() => Judgement::Unknown,
-        Class::InDoubt => Judgement::TryAgain,
     };
     Judged {
         judgement,

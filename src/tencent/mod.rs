@@ -37,6 +37,7 @@ pub use judge::{Command, Judged, Judgement, command_rows, judge, judged};
 pub use record_commands::{
     FoundRecord, RECORD_AFTER_S, RECORD_PAGE_SIZE, RECORDS_KEPT_S, RecordPage, RecordWindow,
 };
+pub use records::read_record;
 pub use remedy::remedy;
 pub use signed_content::{SignedContent, generate_user_sig};
 pub use tls::TlsFault;

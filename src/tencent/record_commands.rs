@@ -91,7 +91,7 @@ impl TencentClient {
         let body = OfCall { call_id };
         let asked = self.ask(path, &body, random, signed_at_unix).await;
         FoundRecord {
-            record: asked.body.as_deref().and_then(records::one),
+            record: asked.body.as_deref().and_then(records::read_record),
             answer: asked.answer,
             date_unix: asked.date_unix,
         }

@@ -15,8 +15,10 @@ pub(super) struct Listed {
     pub(super) unreadable: usize,
 }
 
-/// `Response.CallRecord` of `get_record_by_callid`.
-pub(super) fn one(body: &[u8]) -> Option<Record> {
+/// The record in an answer to `get_record_by_callid` (its `Response.CallRecord`), whatever its code
+/// is; `None` if there is none that names a call.
+#[must_use]
+pub fn read_record(body: &[u8]) -> Option<Record> {
     let body: Value = serde_json::from_slice(body).ok()?;
     record(Fields::of(&body).object("Response").object("CallRecord"))
 }
@@ -56,10 +58,10 @@ pub(super) fn live(body: &[u8]) -> Option<LiveCall> {
 /// A record; `None` without a `CallId`, because it is then nobody's.
 pub(super) fn record(fields: Fields<'_>) -> Option<Record> {
     let caller = fields.text("Caller_Account");
-    let called = fields.list("CalleeList_Account").iter().filter_map(word);
+    let listed = fields.list("CalleeList_Account").iter().filter_map(word);
     Some(Record {
         call_id: fields.text("CallId")?,
-        callees: called
+        callees: listed
             .filter(|callee| Some(callee) != caller.as_ref())
             .collect(),
         caller,

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::receiver::Receiver;
 
 const NOW: i64 = 1_700_000_000;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Whom calls are to: every way in which a phone can end.
 const KINDS: [&str; 9] = [

@@ -1,6 +1,7 @@
 //! What holds of the parsers and of the decision for whatever comes, each with 100,000 cases. A
 //! failure prints its smallest case; `PROPTEST_CASES` is not heeded, so that nobody lowers it.
 
+mod callbacks;
 mod configuration;
 mod holds;
 

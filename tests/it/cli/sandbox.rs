@@ -114,9 +114,9 @@ async fn callbacks_to_another_machine_are_refused() {
         "--callback-url",
         "https://example.com/x",
     ]);
-    let ended = run(&mut command).await.with_code(1);
+    let ended = run(&mut command).await.with_code(2);
     assert!(
-        ended.stderr.contains("http URLs of this machine alone"),
+        ended.stderr.contains("must be an http URL of this machine"),
         "{ended}"
     );
 }

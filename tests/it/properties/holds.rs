@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use callq::call::{
-    Answer, AppHealth, Class, Family, NextState, OfflinePush, OnDoubt, Policy, READABLE_CHARS_MAX,
-    RefusedCallees, Reply, Tried, decide,
+    Answer, AppHealth, Class, Evidence, Family, NextState, OfflinePush, OnDoubt, Outcome,
+    OutcomeSource, Policy, READABLE_CHARS_MAX, RefusedCallees, Reply, Tried, decide, outcomes,
 };
-use callq::tencent::{classify, read_reply, verdict, verdicts};
+use callq::tencent::{classify, read_callback, read_record, read_reply, verdict, verdicts};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -51,6 +51,56 @@ pub(crate) fn reply(body: &[u8]) {
         code == 0 && !says_fail,
         "0 without FAIL, and nothing else, is accepted"
     );
+}
+
+/// A callback or a record is read from nothing but an object that names a call, its texts fit into
+/// a row, and what it leads to is told of everybody who was called.
+pub(crate) fn callback(body: &[u8]) {
+    let event = read_callback(None, body);
+    let record = read_record(body);
+    if event.is_ok() || record.is_some() {
+        let value: Value = serde_json::from_slice(body).expect("it is JSON");
+        assert!(value.is_object(), "{value}");
+    }
+    let mut evidence = Vec::new();
+    if let Ok(event) = event {
+        let named = read_callback(Some(event.command().as_str()), body);
+        assert_eq!(
+            named.as_ref(),
+            Ok(&event),
+            "its own command changes nothing"
+        );
+        fits_a_row(&event.call_id);
+        evidence.push(Evidence::Callback(event));
+    }
+    if let Some(record) = record {
+        fits_a_row(&record.call_id);
+        record.callees.iter().for_each(|callee| fits_a_row(callee));
+        assert!(
+            !record
+                .callees
+                .iter()
+                .any(|c| Some(c) == record.caller.as_ref())
+        );
+        evidence.push(Evidence::Record(record));
+    }
+    for callees in [&["a"][..], &["a", "b", "0"]] {
+        let callees: Vec<String> = callees.iter().map(|c| (*c).to_owned()).collect();
+        let told = outcomes(&callees, &evidence);
+        assert!(told.callees.iter().map(|of| &of.callee).eq(&callees));
+        for of in told.callees {
+            let is_known = of.source != OutcomeSource::Nothing;
+            assert!(is_known || of.outcome == Outcome::Unknown, "{of:?}");
+        }
+    }
+}
+
+fn fits_a_row(text: &str) {
+    assert!(
+        (1..=READABLE_CHARS_MAX).contains(&text.chars().count()),
+        "{text}"
+    );
+    assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
 fn holds_nul(value: &Value) -> bool {

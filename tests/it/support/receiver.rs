@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Far more than a callback takes on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One callback as it came.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Receiver {
     pub(crate) async fn arrived(&self, word: &str) -> Came {
         let mut news = self.news.subscribe();
         let has = |came: &Came| came.body.contains(word);
-        let arriving = news.wait_for(|_| self.came().iter().any(has));
+        let arriving = news.wait_for(|()| self.came().iter().any(has));
         let arrived = timeout(PATIENCE, arriving).await;
         arrived
             .unwrap_or_else(|_| panic!("no {word}: {:?}", self.came()))
