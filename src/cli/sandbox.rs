@@ -37,19 +37,23 @@ pub(super) struct Sandbox {
     callback_url: Option<String>,
 
     /// The share of callbacks that never come, 0 to 1
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate, help_heading = "Callbacks")]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    #[arg(help_heading = "Callbacks")]
     callbacks_lost: f64,
 
     /// The share that come twice
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate, help_heading = "Callbacks")]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    #[arg(help_heading = "Callbacks")]
     callbacks_doubled: f64,
 
     /// The share that come 1 to 10 s after their time, behind others
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate, help_heading = "Callbacks")]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    #[arg(help_heading = "Callbacks")]
     callbacks_reordered: f64,
 
     /// The share that come 1 to 10 minutes after their time
-    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate, help_heading = "Callbacks")]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    #[arg(help_heading = "Callbacks")]
     callbacks_late: f64,
 
     /// Draw these shares from this seed: the same calls in the same order meet the same

@@ -1,6 +1,7 @@
 //! The rules of the bodies that ask and do not ring, checked on their JSON.
 //!
-//! Documented (68930, 68932, 74506, IM 34956): the fields and that `account_check` takes at most 100 accounts.
+//! Documented (68930, 68932, 74506, IM 34956): the fields, and that `account_check` takes at most
+//! 100 accounts.
 //! Assumption: that a breach is 101002 for a call, and for accounts 70402, or 70206 where there are
 //! too many.
 

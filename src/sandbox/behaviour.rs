@@ -82,8 +82,8 @@ impl Behaviour {
 /// {"callee": "jack*", "outcome": "interrupted", "after_s": 5, "talk_s": 10}
 /// ```
 ///
-/// `callee` is a name, or the beginning of one and `*`. `after_s` and `talk_s` are what is usual for
-/// the outcome unless they are given. The first script that fits counts.
+/// `callee` is a name, or the beginning of one and `*`. `after_s` and `talk_s` are what is usual
+/// for the outcome unless they are given. The first script that fits counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalleeScript {

@@ -34,7 +34,8 @@ pub struct SandboxConfig {
     pub clock: Clock,
     /// How many times as fast the sandbox's time runs, by which calls ring, talk and end, records
     /// come and go, and callbacks are sent: more than 0, at most [`SPEED_MAX`]. Default 1. A
-    /// [`Clock::Fixed`] does not run at all: [`Sandbox::advance`](super::Sandbox::advance) moves it.
+    /// [`Clock::Fixed`] does not run at all: [`Sandbox::advance`](super::Sandbox::advance) moves
+    /// it.
     pub speed: f64,
     /// Where every callback of every app goes, until a command says otherwise. Only a plain http
     /// URL of this machine is delivered to. Default: nowhere.

@@ -24,8 +24,8 @@ pub struct Tally {
     pub pending: u64,
     /// What happened, by outcome, for calls that are over; with `pending` they sum to `legs`.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// The same as far as record, reply and the callbacks that were acknowledged prove it: of a call
-    /// to several, `unknown` where none of them does.
+    /// The same as far as record, reply and the callbacks that were acknowledged prove it: of a
+    /// call to several, `unknown` where none of them does.
     pub provable: BTreeMap<&'static str, u64>,
     /// Seconds of ringing of all those callees, from `StartTime` on.
     pub ring_seconds: u64,

@@ -1,5 +1,5 @@
-//! What holds of the parsers and of the decision for whatever comes, each with 100,000 cases. A
-//! failure prints its smallest case; `PROPTEST_CASES` is not heeded, so that nobody lowers it.
+//! What holds of the parsers and of the decision for whatever comes, each with 100,000 cases, or
+//! 10,000 where one is slow. A failure prints its smallest case; `PROPTEST_CASES` is not heeded, so that nobody lowers it.
 
 mod callbacks;
 mod configuration;

@@ -314,7 +314,12 @@ proptest! {
         has_record in any::<bool>(),
     ) {
         let callees = names(&["ann", "bob", "cid"]);
-        let words = [MemberAction::Answer, MemberAction::Reject, MemberAction::Offline, MemberAction::NotAnswer];
+        let words = [
+            MemberAction::Answer,
+            MemberAction::Reject,
+            MemberAction::Offline,
+            MemberAction::NotAnswer,
+        ];
         let mut evidence = Vec::new();
         for (callee, act) in callees.iter().zip(&acts) {
             evidence.push(change(4, callee, words[*act].clone()));
@@ -324,11 +329,17 @@ proptest! {
         }
         let truth = outcomes(&callees, &evidence);
         // Where it is answered the record says so; otherwise it is one that proves nothing of each.
-        let whole = if acts.contains(&0) { record(Ended::NormalEnd, Some(4)) } else { record(Ended::Reject, None) };
-        let mut left: Vec<_> = evidence.iter().zip(&lost).filter(|(_, lost)| !**lost).map(|(e, _)| e.clone()).collect();
+        let whole = if acts.contains(&0) {
+            record(Ended::NormalEnd, Some(4))
+        } else {
+            record(Ended::Reject, None)
+        };
+        let kept = evidence.iter().zip(&lost).filter(|(_, lost)| !**lost);
+        let mut left: Vec<_> = kept.map(|(piece, _)| piece.clone()).collect();
         left.extend(has_record.then_some(Evidence::Record(whole)));
         for (now, then) in outcomes(&callees, &left).callees.iter().zip(&truth.callees) {
-            prop_assert!(now.outcome == then.outcome || now.outcome == Outcome::Unknown, "{now:?} {then:?}");
+            let is_unknown = now.outcome == Outcome::Unknown;
+            prop_assert!(is_unknown || now.outcome == then.outcome, "{now:?} {then:?}");
         }
     }
 }
