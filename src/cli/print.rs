@@ -5,7 +5,7 @@
 //! escaped, but for line breaks, which tables have.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
 
 use serde::Serialize;
 

@@ -1,6 +1,5 @@
 //! `callq recover`
 
-
 use clap::Args;
 
 use super::settings::ConfigFile;
