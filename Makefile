@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model fuzz
+.PHONY: demo test ci chaos kills failover model schedules fuzz
 demo:
 	@./demo
 test:
@@ -18,6 +18,11 @@ failover:
 # The model of the protocol, in settings that take minutes and gigabytes; optimised.
 model:
 	@./test --release --test it model -- --nocapture --include-ignored
+# Schedules against the simulation of cronie; each run draws a new seed and prints it, and
+# CALLQ_SCHEDULE_SEED repeats one.
+CASES ?= 5000000
+schedules:
+	CALLQ_SCHEDULE_CASES=$(CASES) ./test --release --test it schedule:: -- --nocapture
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

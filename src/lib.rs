@@ -9,12 +9,13 @@
 //! Arrows point down only:
 //!
 //! ```text
-//! main -> cli -> dev -> { worker, web, sandbox } -> { store, tencent } -> call
+//! main -> cli -> dev -> { worker, web, sandbox } -> { store, tencent } -> { call, schedule }
 //! ```
 //!
 //! `config` is the only reader of environment and files; only `cli` uses it.
 
 pub mod call;
+pub mod schedule;
 pub mod store;
 pub mod tencent;
 

@@ -30,6 +30,7 @@ mod rescue;
 mod roles;
 mod rotation;
 mod sandbox;
+mod schedule;
 mod secrets;
 mod support;
 mod tencent_client;

@@ -166,17 +166,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "dev", "worker", "web", "sandbox", "store", "tencent", "call",
+            "config", "dev", "worker", "web", "sandbox", "store", "tencent", "call", "schedule",
         ],
     ),
     ("config", &["tencent", "call"]),
-    ("dev", &["worker", "sandbox", "store", "tencent", "call"]),
-    ("worker", &["store", "tencent", "call"]),
+    (
+        "dev",
+        &["worker", "sandbox", "store", "tencent", "call", "schedule"],
+    ),
+    ("worker", &["store", "tencent", "call", "schedule"]),
     ("web", &[]),
     ("sandbox", &[]),
-    ("store", &["call"]),
-    ("tencent", &["call"]),
+    ("store", &["call", "schedule"]),
+    ("tencent", &["call", "schedule"]),
     ("call", &[]),
+    ("schedule", &[]),
 ];
 
 #[test]
@@ -240,6 +244,16 @@ fn only_one_file_knows_the_crate_of_the_backoff() {
         &["backoff::backoff", "backoff::Exp", "backoff::{Exp"],
         |s| s.module().is_some() && s.path != "src/call/backoff.rs",
     );
+}
+
+#[test]
+fn only_one_file_knows_the_crate_of_cron_and_one_that_of_zones() {
+    for (words, file) in [
+        (["cron::"], "src/schedule/calendar.rs"),
+        (["jiff::"], "src/schedule/zone.rs"),
+    ] {
+        words_only_elsewhere(&words, |s| s.module().is_some() && s.path != file);
+    }
 }
 
 /// Files that read the environment, each with its reason.
