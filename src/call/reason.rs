@@ -1,8 +1,10 @@
-//! Why a job is where it is, as the words that stand in `callq.jobs.reason`.
+//! Why a job is where it is, as the words that stand in `callq.jobs.reason`; and why a firing is no
+//! job, as they stand in `callq.skipped_firings.reason`.
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
-        /// A word of `callq.reasons`, which has the sentence and the next step for each.
+        /// A word of `callq.reasons`, which has the sentence and the next step for each; of a
+        /// job, or of a firing that is not made into one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
 
@@ -54,4 +56,16 @@ reasons! {
     ExpiredUnreachable = "expired_unreachable",
     /// The deadline passed while Tencent refused requests.
     ExpiredThrottled = "expired_throttled",
+    /// Of a firing: its time passed while no worker ran.
+    Missed = "missed",
+    /// Of a firing: an earlier job of its schedule was not finished.
+    Overlap = "overlap",
+    /// Of a firing: a person skipped it.
+    FiringSkipped = "firing_skipped",
+    /// Of a firing: its schedule was paused or disabled.
+    SchedulePaused = "schedule_paused",
+    /// Of a firing: its local day did not exist.
+    NonexistentDay = "nonexistent_day",
+    /// Of a firing: the database refused its job.
+    InsertFailed = "insert_failed",
 }

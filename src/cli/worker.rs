@@ -153,11 +153,12 @@ async fn listen(
 
 /// The metrics, with the queue's depth as it is now; without it while the database is away.
 async fn render(store: Store, metrics: Arc<Metrics>) -> String {
-    match (store.gauges().await, store.pauses().await) {
-        (Ok(gauges), Ok(pauses)) => metrics.render(&gauges, &pauses),
-        (Err(error), _) | (_, Err(error)) => {
+    let at_fault = store.schedules_at_fault().await;
+    match (store.gauges().await, store.pauses().await, at_fault) {
+        (Ok(gauges), Ok(pauses), Ok(at_fault)) => metrics.render(&gauges, &pauses, at_fault),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
             tracing::debug!(%error, "could not measure the queue");
-            metrics.render(&[], &PauseState::default())
+            metrics.render(&[], &PauseState::default(), 0)
         }
     }
 }

@@ -94,26 +94,43 @@ impl Store {
 
 /// Tells a job that refuses from a database that cannot answer.
 fn answer(said: sqlx::Result<Answer>, verb: &'static str) -> Result<Answer, StoreError> {
-    let error = match said {
-        Ok(answer) => return Ok(answer),
-        Err(error) => error,
-    };
+    said.or_else(|error| {
+        Ok(match refusal(error, verb)? {
+            Refusal::Missing(_) => Answer::NoSuchJob,
+            Refusal::Said(said) => Answer::Refused(said),
+            Refusal::Busy => Answer::Busy,
+        })
+    })
+}
+
+/// What a verb's SQL function says when it does nothing.
+pub(super) enum Refusal {
+    /// There is no such thing.
+    Missing(String),
+    /// It cannot be done, and why.
+    Said(String),
+    /// Somebody held the row all the time.
+    Busy,
+}
+
+/// Tells a verb that refuses from a database that cannot answer.
+pub(super) fn refusal(error: sqlx::Error, verb: &'static str) -> Result<Refusal, StoreError> {
     let Some(db) = error.as_database_error() else {
         return Err(StoreError::during(verb)(error));
     };
     match db.code().as_deref() {
-        // no_data_found, from callq.lock_job.
-        Some("P0002") => Ok(Answer::NoSuchJob),
-        // object_not_in_prerequisite_state, and values that the job cannot take.
+        // no_data_found, from callq.lock_job and callq.lock_schedule.
+        Some("P0002") => Ok(Refusal::Missing(db.message().to_owned())),
+        // object_not_in_prerequisite_state, and values that the row cannot take.
         Some(code) if code == "55000" || code.starts_with("22") || code.starts_with("23") => {
             let hint = db
                 .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
                 .and_then(sqlx::postgres::PgDatabaseError::hint)
                 .map_or_else(String::new, |hint| format!(" ({hint})"));
-            Ok(Answer::Refused(format!("{}{hint}", db.message())))
+            Ok(Refusal::Said(format!("{}{hint}", db.message())))
         }
         // lock_not_available, deadlock_detected.
-        Some("55P03" | "40P01") => Ok(Answer::Busy),
+        Some("55P03" | "40P01") => Ok(Refusal::Busy),
         _ => Err(StoreError::during(verb)(error)),
     }
 }

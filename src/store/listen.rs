@@ -12,6 +12,8 @@ pub enum Heard {
     Jobs,
     /// A pause began or ended.
     Pauses,
+    /// A schedule was inserted, changed or resumed.
+    Schedules,
     /// A ping, with what it carries.
     Ping(String),
     /// The connection was lost and is there again: anything may have been missed.
@@ -44,7 +46,12 @@ impl Listener {
             .map_err(StoreError::Connect)?;
         inner.ignore_pool_close_event(true);
         inner
-            .listen_all(["callq_jobs", "callq_pauses", "callq_pings"])
+            .listen_all([
+                "callq_jobs",
+                "callq_pauses",
+                "callq_schedules",
+                "callq_pings",
+            ])
             .await
             .map_err(StoreError::during("listen for new jobs"))?;
         Ok(Self { inner })
@@ -64,6 +71,7 @@ impl Listener {
             None => Heard::Reconnected,
             Some(n) if n.channel() == "callq_jobs" => Heard::Jobs,
             Some(n) if n.channel() == "callq_pauses" => Heard::Pauses,
+            Some(n) if n.channel() == "callq_schedules" => Heard::Schedules,
             Some(n) => Heard::Ping(n.payload().to_owned()),
         })
     }

@@ -37,6 +37,8 @@ pub(super) struct Context {
     pub poll_interval: Duration,
     pub pauses: Pauses,
     pub wake: Wake,
+    /// A schedule was inserted, changed or resumed.
+    pub schedules_changed: Notify,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
     pub recorder: Recorder,
@@ -83,6 +85,7 @@ impl Context {
             poll_interval: limits.poll_interval,
             pauses: Pauses::default(),
             wake: Wake::default(),
+            schedules_changed: Notify::new(),
             health: Arc::new(Health::new(limits.poll_interval)),
             metrics: Arc::new(metrics),
             recorder,

@@ -84,6 +84,7 @@ async fn hear(ctx: Arc<Context>, ear: Arc<Ear>) {
                 // Whatever was told before this moment was missed.
                 ctx.wake.news();
                 ctx.pauses.refresh_soon();
+                ctx.schedules_changed.notify_one();
                 while let Ok(heard) = listener.hear().await {
                     pass_on(&ctx, &ear, heard);
                 }
@@ -101,8 +102,10 @@ fn pass_on(ctx: &Context, ear: &Ear, heard: Heard) {
             ctx.pauses.refresh_soon();
             ctx.wake.news();
         }
+        Heard::Schedules => ctx.schedules_changed.notify_one(),
         Heard::Reconnected => {
             ctx.wake.news();
+            ctx.schedules_changed.notify_one();
             ctx.pauses.refresh_soon();
         }
         Heard::Ping(payload) => {

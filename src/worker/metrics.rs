@@ -45,6 +45,11 @@ struct ResultLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FiringLabel {
+    became: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CodeLabels {
     app: String,
     code: String,
@@ -68,6 +73,8 @@ pub struct Metrics {
     deaf: Gauge<i64, AtomicI64>,
     history_unsure: Gauge<i64, AtomicI64>,
     results_forgotten: Counter,
+    firings: Family<FiringLabel, Counter>,
+    at_fault: Gauge<i64, AtomicI64>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -160,6 +167,7 @@ impl Default for Metrics {
             "results_forgotten",
             "Results whose attempt the database has forgotten",
         );
+        let (firings, at_fault) = of_schedules(&mut registry);
         Self {
             registry,
             depth,
@@ -177,14 +185,23 @@ impl Default for Metrics {
             deaf,
             history_unsure,
             results_forgotten,
+            firings,
+            at_fault,
         }
     }
 }
 
 impl Metrics {
-    /// Everything as text. `gauges` and `pauses` are what the database said just now.
+    /// Everything as text. `gauges`, `pauses` and how many schedules are at fault are what the
+    /// database said just now.
     #[must_use]
-    pub fn render(&self, gauges: &[store::Gauge], pauses: &store::PauseState) -> String {
+    pub fn render(
+        &self,
+        gauges: &[store::Gauge],
+        pauses: &store::PauseState,
+        schedules_at_fault: i64,
+    ) -> String {
+        self.at_fault.set(schedules_at_fault);
         self.depth.clear();
         self.oldest_due.clear();
         self.paused.clear();
@@ -303,6 +320,16 @@ impl Metrics {
         self.results_forgotten.inc();
     }
 
+    pub(super) fn firings_made(&self, firings: u64) {
+        let label = FiringLabel { became: "made" };
+        self.firings.get_or_create(&label).inc_by(firings);
+    }
+
+    pub(super) fn firings_skipped(&self, firings: u64) {
+        let label = FiringLabel { became: "skipped" };
+        self.firings.get_or_create(&label).inc_by(firings);
+    }
+
     pub(super) fn deaf(&self, deaf: i64) {
         self.deaf.set(deaf);
     }
@@ -320,6 +347,26 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
+}
+
+/// What is counted of schedules: firings by what became of them, and schedules at fault.
+fn of_schedules(registry: &mut Registry) -> (Family<FiringLabel, Counter>, Gauge<i64, AtomicI64>) {
+    let firings = Family::<FiringLabel, Counter>::default();
+    registry.register(
+        "firings",
+        "Firings of schedules that this worker made into jobs, or told as skipped",
+        firings.clone(),
+    );
+    for became in ["made", "skipped"] {
+        drop(firings.get_or_create(&FiringLabel { became }));
+    }
+    let at_fault = Gauge::default();
+    registry.register(
+        "schedules_at_fault",
+        "Schedules that do not ring as they are, see callq.schedules.error; one to alert on",
+        at_fault.clone(),
+    );
+    (firings, at_fault)
 }
 
 fn int(n: usize) -> i64 {

@@ -13,6 +13,8 @@
 //! - `history`: watches whether the database still has everything that was written into it.
 //! - `beat`: tells the database how this worker stands, for people to see.
 //! - `ground`: whether the schema still lets this version work, and the sessions are still its own.
+//! - `fire`: schedules become jobs; `reckon`, a pure function of their rows, decides which, and
+//!   `timetables` keeps what it needs for that.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.
@@ -25,6 +27,7 @@ mod circuit;
 mod claim;
 mod config;
 mod context;
+mod fire;
 mod ground;
 mod health;
 mod history;
@@ -35,12 +38,14 @@ mod owed;
 mod pauses;
 mod place;
 mod probe;
+mod reckon;
 mod record;
 mod rescue;
 mod rotate;
 mod run;
 mod serve;
 mod tell;
+mod timetables;
 mod tokens;
 
 pub use config::{ReadAgain, WorkerApp, WorkerConfig, WorkerError};

@@ -31,6 +31,7 @@ mod roles;
 mod rotation;
 mod sandbox;
 mod schedule;
+mod schedules;
 mod secrets;
 mod support;
 mod tencent_client;

@@ -167,6 +167,13 @@ async fn what_no_role_may_do() {
                 "UPDATE callq.reasons SET sentence = ''",
                 "DELETE FROM callq.error_codes",
                 "SELECT * FROM callq._sqlx_migrations",
+                "DELETE FROM callq.schedules",
+                "UPDATE callq.schedules SET revision = 7",
+                "INSERT INTO callq.schedules (name, cron, tz, robot_account, callees, created_by) VALUES ('a', '@daily', 'UTC', 'bot', '{jack}', 'x')",
+                "UPDATE callq.skipped_firings SET reason = 'missed'",
+                "INSERT INTO callq.jobs (robot_account, callees, idempotency_key, schedule_id) VALUES ('bot', '{jack}', 'a', 1)",
+                "SELECT callq.skip_missed_firings('history_lost')",
+                "SELECT callq.lock_schedule('a', 'default')",
                 "SELECT callq.lock_job(1)",
                 "SELECT callq.apply_rights()",
                 "SELECT callq.allow_worker('callq_report')",
@@ -215,6 +222,17 @@ async fn what_one_role_may_not_do_though_another_does() {
             ("e", "SELECT callq.recover(NULL)"),
             ("w", "SELECT callq.attest('w', 1, NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), callq.depart('w')"),
             ("", "SELECT * FROM callq.witnesses"),
+            ("er", "SELECT * FROM callq.next_firings"),
+            ("ew", "SELECT user_data, offline_push FROM callq.schedules"),
+            ("ew", "SELECT * FROM callq.skipped_firings"),
+            ("e", "INSERT INTO callq.schedules (name, cron, tz, robot_account, callees) VALUES ('a', '@daily', 'UTC', 'bot', '{jack}')"),
+            ("e", "UPDATE callq.schedules SET cron = '@hourly', callees = '{rose}', enabled = false"),
+            ("e", "INSERT INTO callq.schedules (name, cron, tz, robot_account, callees) VALUES ('a', '@daily', 'UTC', 'bot', '{jack}');
+                   SELECT callq.pause_schedule('a'), callq.resume_schedule('a'), callq.skip_next('a'), callq.run_schedule_now('a'), callq.remove_schedule('a')"),
+            ("e", "SELECT callq.apply_schedules('[]')"),
+            ("w", "UPDATE callq.schedules SET turn = turn, cursor_at = cursor_at, check_at = check_at"),
+            ("w", "SELECT callq.remake_firing(1, now(), now(), now()), callq.overtake_job(1), callq.withdraw_firings(1, 'superseded')"),
+            ("w", "INSERT INTO callq.skipped_firings (schedule_id, app, name, reason, first_nominal_at, last_nominal_at, firings) VALUES (1, 'a', 'a', 'missed', now(), now(), 1)"),
         ] {
             for (letter, login) in ["e", "w", "r", "nobody"].iter().zip(logins.iter().chain([&nobody])) {
                 let mut session = login.connect().await;

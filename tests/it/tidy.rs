@@ -504,6 +504,19 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
                 given.insert(word.to_owned());
             }
         }
+        // The reasons of firings that are taken back, and what callq.skip_missed_firings is for.
+        for word in [
+            "superseded",
+            "schedule_paused",
+            "schedule_removed",
+            "history_lost",
+        ] {
+            if source.text.contains(&format!("'{word}')"))
+                || source.text.contains(&format!("('{word}', "))
+            {
+                given.insert(word.to_owned());
+            }
+        }
         for rest in source.text.split("'expired_").skip(1) {
             let end = rest.split('\'').next().expect("a first part");
             given.insert(format!("expired_{end}"));

@@ -4,7 +4,7 @@ use callq::sandbox::{Fault, FaultKind};
 
 use super::{Login, ROLES, run as run_sql, with_logins};
 use crate::support::program::{Ended, Program, callq, run};
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, SURELY};
 
 async fn as_login(login: &Login, arguments: &[&str]) -> Ended {
     let mut command = callq(arguments.iter().copied());
@@ -70,6 +70,18 @@ async fn a_worker_needs_no_more_than_callq_worker() {
         ))
         .await;
     assert!(followed, "the worker may insert a follow-up");
+    // A schedule, and what was made ahead of it made again.
+    rig.sql("INSERT INTO callq.schedules (name, cron, tz, robot_account, callees) VALUES ('s', '* * * * * *', 'UTC', 'robot', '{weekly}')")
+        .await;
+    let rung = async |callee: &str| {
+        let has = |l: &callq::sandbox::Ledger| l.requests().iter().any(|r| r.callees == [callee]);
+        rig.sandbox.wait_for(SURELY, has).await.unwrap();
+    };
+    rung("weekly").await;
+    rig.sql("UPDATE callq.schedules SET callees = '{changed}'; UPDATE callq.schedules SET overlap = 'cancel_previous'")
+        .await;
+    rung("changed").await;
+    rig.sql("SELECT callq.remove_schedule('s')").await;
     // A fault of the app, which pauses it.
     rig.sandbox
         .script(Fault::new(FaultKind::ErrorCode(60010)).times(1))

@@ -21,11 +21,16 @@ statements! {
     apps: "bigint, float8, bigint",
     claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[]",
     expire: "text, int2, timestamptz, bigint, bigint",
+    fire: "bigint[], bigint[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], text[], \
+        float8[], int[], text[], text, bigint[], timestamptz[], timestamp[], int2[], timestamptz[], \
+        timestamptz[], bool[], bigint[], text[], timestamptz[], timestamptz[], timestamp[], bigint[], text[]",
     give_back: "uuid",
     grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8, text[]",
     lapse: "bigint, float8",
     list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
+    schedules_due: "bigint, text",
+    schedules_wait: "text",
     settle: "bigint, float8",
 }
 
