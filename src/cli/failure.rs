@@ -27,6 +27,8 @@ pub(super) enum Failure {
     CouldNot(anyhow::Error),
     /// Never will: exit code 2.
     Cannot(anyhow::Error),
+    /// The same with a text of several lines, which points at what is wrong.
+    Pointed(String),
     /// No such thing: exit code 3.
     NoSuchThing(String),
     /// One of the others, and what to do about it.
@@ -57,6 +59,7 @@ impl Failure {
                 return 2;
             }
             Self::Cannot(error) => (sentence(error), 2),
+            Self::Pointed(text) => (text.clone(), 2),
             Self::NoSuchThing(what) => (what.clone(), 3),
             Self::Hinted(failure, hint) => {
                 let code = failure.tell(ways_out, config);

@@ -8,6 +8,7 @@
 //! | 1 | could not: the database, the network or the machine was in the way; later it may work |
 //! | 2 | cannot: command line, configuration or input is wrong, or a job's state forbids it |
 //! | 3 | there is no such thing, as in `callq jobs show 0` |
+//! | 4 | `callq schedules apply --dry-run`: something would change |
 //! | 130 | stopped by a second signal, with requests under way |
 //!
 //! `callq dev --exec` ends with the code of its command, `callq check` with that of its worst line,
@@ -38,6 +39,7 @@ mod print;
 mod recover;
 mod roles;
 mod sandbox;
+mod schedules;
 mod settings;
 mod signals;
 mod status;
@@ -71,7 +73,8 @@ const FIRST_STEPS: &str = "First steps:
   callq worker --listen 127.0.0.1:9464
 
 Exit codes: 0 done, 1 could not (may work later), 2 cannot (command \
-    line, configuration, or a job's state), 3 no such thing, 130 stopped by a second signal.\n\
+    line, configuration, or a job's state), 3 no such thing, 4 `schedules apply --dry-run` would \
+    change something, 130 stopped by a second signal.\n\
     Settings come from flags, the environment (DATABASE_URL, CALLQ_...) and callq.toml, in this \
     order; `callq config show` tells what holds, the README and callq.example.toml what there is.";
 
@@ -91,6 +94,7 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     Enqueue(Box<enqueue::Enqueue>),
     Jobs(jobs::Jobs),
+    Schedules(schedules::Schedules),
     Apps(apps::Apps),
     Callbacks(callbacks::Callbacks),
     Status(status::Status),
@@ -112,6 +116,7 @@ impl Command {
             Self::Migrate(_) => "migrate as the owner of the schema, or of the database",
             Self::Enqueue(_)
             | Self::Jobs(_)
+            | Self::Schedules(_)
             | Self::Apps(_)
             | Self::Status(_)
             | Self::Recover(_) => "grant it callq_enqueue; `callq roles sql` tells how",
@@ -180,6 +185,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Sandbox(sandbox) => sandbox.run().await,
         Command::Enqueue(enqueue) => enqueue.run(config).await,
         Command::Jobs(jobs) => jobs.run(config).await,
+        Command::Schedules(schedules) => schedules.run(config).await,
         Command::Apps(apps) => apps.run(config).await,
         Command::Callbacks(callbacks) => callbacks.run(config).await,
         Command::Status(status) => status.run(config).await,

@@ -9,11 +9,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::apps::{everything_is_paused, pace, pause};
+use super::schedules::health::{Schedules, zone_data};
 use super::settings::ConfigFile;
 use super::table::shown;
 use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
+use crate::schedule::zone_data_version;
 use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, Waiting, WorkerRow};
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -24,7 +26,8 @@ const EXAMPLES: &str = "Examples:\n  \
 /// Between two looks of `--watch`.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody.
+/// How the queue stands: due, overdue, under way, in doubt, paused, or served by nobody; and what
+/// keeps schedules from ringing.
 ///
 /// Finished and future jobs are not counted. A job is overdue when it has been due for 5 s. Workers
 /// tell of themselves every 5 s; one that has been silent for 20 s counts as gone, and is shown for
@@ -71,6 +74,7 @@ struct Seen {
     workers: Vec<WorkerRow>,
     circuits: Vec<CircuitRow>,
     history: Waiting,
+    schedules: Schedules,
 }
 
 impl Seen {
@@ -81,6 +85,7 @@ impl Seen {
             workers: store.workers().await?,
             circuits: store.circuits().await?,
             history: store.waiting().await?,
+            schedules: Schedules::read(store).await?,
         })
     }
 }
@@ -109,6 +114,9 @@ fn json(seen: &Seen) -> Value {
         "workers": seen.workers,
         "circuits": seen.circuits,
         "history": seen.history,
+        "schedules": seen.schedules.health,
+        "schedules_at_fault": seen.schedules.faults,
+        "zone_data": zone_data_version(),
     })
 }
 
@@ -136,6 +144,12 @@ fn screen(seen: &Seen) -> String {
     row("overdue", format!("{}{since}", count(overdue)));
     row("dialing", count(total(apps, |a| a.dialing)));
     row("in doubt", count(total(apps, |a| a.in_doubt)));
+    if let Some(schedules) = seen.schedules.count() {
+        row(
+            "schedules",
+            format!("{schedules}; zone data {}", zone_data()),
+        );
+    }
     let wrong = troubles(seen);
     if wrong.is_empty() {
         text.push_str("\nNothing holds the queue.\n");
@@ -208,6 +222,8 @@ fn troubles(seen: &Seen) -> Vec<String> {
             ago(worker.seen_at, overall.now)
         )
     }));
+    let schedules = seen.schedules.troubles(overall.now).into_iter();
+    lines.extend(schedules.map(|(what, way_out)| format!("{what}: {way_out}")));
     lines
 }
 

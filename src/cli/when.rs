@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use crate::config;
 use crate::store::When;
 
 /// What a mistyped time is told.
@@ -11,9 +12,6 @@ const TIMES: &str = "must be like 2030-01-01T09:00:00+01:00, now, 'in 10m' or '2
 
 /// What a mistyped duration is told.
 const DURATIONS: &str = "must be like 90s, 10m, 1h30m or 2d, and at most 100 years";
-
-/// The longest that is taken.
-const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// RFC 3339, `now`, `in 10m` or `10m ago`.
 pub(super) fn when(text: &str) -> Result<When, String> {
@@ -45,34 +43,8 @@ pub(super) fn signed(text: &str) -> Result<TimeDelta, String> {
 
 /// `90s`, `10m`, `1h30m`, `2d`; longer than zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || DURATIONS.to_owned();
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = rest.split_at(digits);
-        let letters = unit.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, after) = unit.split_at(letters);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(wrong()),
-        };
-        let ms = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(unit_ms));
-        let part = Duration::from_millis(ms.ok_or_else(wrong)?);
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = after;
-    }
-    if total.is_zero() || total > LONGEST {
-        return Err(wrong());
-    }
-    Ok(total)
+    let duration = config::duration(text).filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| DURATIONS.to_owned())
 }
 
 fn difference(text: &str) -> Result<TimeDelta, String> {

@@ -22,31 +22,39 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The mistakes in the configuration, at least one. `Display` has a line for each.
+/// The mistakes in the configuration or in schedules' files, at least one. `Display` has a line for
+/// each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(Vec<Fault>);
+pub struct ConfigError {
+    faults: Vec<Fault>,
+    /// There were more than are kept.
+    more: bool,
+}
 
 impl ConfigError {
-    /// Each mistake.
+    /// Each mistake that is told.
     #[must_use]
     pub fn faults(&self) -> &[Fault] {
-        &self.0
+        &self.faults
     }
 }
 
 impl From<Fault> for ConfigError {
     fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+        Self {
+            faults: vec![fault],
+            more: false,
+        }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, fault) in self.0.iter().take(TOLD_MAX).enumerate() {
+        for (n, fault) in self.faults.iter().enumerate() {
             let between = if n == 0 { "" } else { "\n" };
             write!(f, "{between}{fault}")?;
         }
-        if self.0.len() > TOLD_MAX {
+        if self.more {
             write!(f, "\nand more mistakes in the configuration")?;
         }
         Ok(())
@@ -55,14 +63,37 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Mistakes found so far, each kept once, and not many more than are told.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+/// Mistakes found so far, each kept once, and no more than are told.
+#[derive(Debug)]
+pub(super) struct Faults {
+    found: ConfigError,
+    most: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::at_most(TOLD_MAX)
+    }
+}
 
 impl Faults {
+    /// None so far; at most so many are kept.
+    pub(super) fn at_most(most: usize) -> Self {
+        let found = ConfigError {
+            faults: Vec::new(),
+            more: false,
+        };
+        Self { found, most }
+    }
+
     pub(super) fn add(&mut self, fault: Fault) {
-        if self.0.len() <= TOLD_MAX && !self.0.contains(&fault) {
-            self.0.push(fault);
+        if self.found.faults.contains(&fault) {
+            return;
+        }
+        if self.found.faults.len() < self.most {
+            self.found.faults.push(fault);
+        } else {
+            self.found.more = true;
         }
     }
 
@@ -72,7 +103,8 @@ impl Faults {
             Ok(value) => Some(value),
             Err(error) => {
                 let error: ConfigError = error.into();
-                error.0.into_iter().for_each(|fault| self.add(fault));
+                self.found.more |= error.more;
+                error.faults.into_iter().for_each(|fault| self.add(fault));
                 None
             }
         }
@@ -80,10 +112,10 @@ impl Faults {
 
     /// Fails if any was kept.
     pub(super) fn none(self) -> Result<(), ConfigError> {
-        if self.0.is_empty() {
+        if self.found.faults.is_empty() {
             Ok(())
         } else {
-            Err(ConfigError(self.0))
+            Err(self.found)
         }
     }
 

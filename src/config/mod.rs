@@ -2,17 +2,19 @@
 //! unit, range and default; the README's table is made from it.
 //!
 //! - `settings`, `kind`: what there is, and what a value may be.
-//! - `environment`, `file`, `parse`: what was given, each value with its origin (`given`); `near`
-//!   finds the name that was meant, `fault` says what is wrong, all at once.
+//! - `environment`, `file`, `text`, `parse`: what was given, each value with its origin (`given`);
+//!   `near` finds the name that was meant, `fault` says what is wrong, all at once.
 //! - `sources`: flag before environment before file before default.
 //! - `url`, `worker`, `app`, `secret`: what it means; `whole` is all that a worker needs, and
 //!   `secret_file` what it reads again while it runs.
+//! - `schedules`: the files of `jobs/`, a recurring call each.
 //! - `show`: every value that holds, and where it comes from.
 //!
 //! `callq dev` and `callq demo` read no file, and of the environment `CALLQ_LOG`, `CALLQ_PG_BIN`
 //! (in `dev::postgres`) and `NO_COLOR` alone.
 
 mod app;
+mod duration;
 mod environment;
 mod fault;
 mod file;
@@ -21,16 +23,19 @@ mod kind;
 mod libpq;
 mod near;
 mod parse;
+pub mod schedules;
 mod secret;
 mod secret_file;
 pub mod settings;
 mod show;
 mod sources;
+mod text;
 mod url;
 mod whole;
 mod worker;
 
 pub use app::AppConfig;
+pub use duration::{LONGEST, duration, duration_shown};
 pub use environment::{Environment, Process};
 pub use fault::{ConfigError, Fault};
 pub use given::{Origin, Place};

@@ -6,8 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::Spanned;
-use toml::de::{DeInteger, DeString, DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
 use super::file::ConfigFile;
@@ -15,6 +14,7 @@ use super::given::{Given, Origin, Place, app_name, name};
 use super::kind::{Kind, looks_like_a_secret, shown};
 use super::near::{meant, nearest};
 use super::settings::{self, DEFAULT_APP, Section, Setting};
+use super::text::{self, Key, Lines, Text, Value, article, in_order, key_shown};
 use super::url::has_password;
 use crate::call::readable;
 
@@ -28,120 +28,23 @@ pub(super) fn parse(path: &Path, bytes: &[u8], faults: &mut Faults) -> ConfigFil
         values: Vec::new(),
         apps: Vec::new(),
     };
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let sound = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let place = Lines::of(&file.path, &sound).place(sound.len());
-            let what = "is not UTF-8: must be saved as UTF-8";
-            faults.add(Fault::new(format_args!("{place}:"), what));
-            return file;
-        }
-    };
-    let lines = Lines::of(&file.path, text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        let mut reader = Reader {
-            lines,
-            file: &mut file,
-            faults,
-        };
-        reader.top(table.get_ref());
-        file.values.sort_by_key(|given| match &given.origin {
-            Origin::File(place) => (place.line, place.column),
-            _ => (0, 0),
-        });
-        file.apps
-            .sort_by_key(|(_, place)| (place.line, place.column));
+    let Some(Text { lines, table }) = text::read(&file.path, bytes, faults) else {
         return file;
-    }
-    let mut errors: Vec<_> = errors
-        .iter()
-        .map(|error| (error.span().unwrap_or_default(), error.message()))
-        .collect();
-    errors.sort_by_key(|(span, _)| span.start);
-    // What follows a mistake in a line is often its echo.
-    let mut last_line = 0;
-    for (span, message) in errors {
-        let line = lines.line(span.start);
-        if line != last_line {
-            last_line = line;
-            let place = lines.place(span.start);
-            // Never the error's own text: it quotes the line, which may hold a secret.
-            let what = syntax_fault(
-                message,
-                text.get(span.start..).unwrap_or_default(),
-                span.len(),
-            );
-            let what = format!("is not TOML: {what}");
-            faults.add(Fault::new(format_args!("{place}:"), what));
-        }
-    }
+    };
+    let mut reader = Reader {
+        lines,
+        file: &mut file,
+        faults,
+    };
+    reader.top(table.get_ref());
+    file.values.sort_by_key(|given| match &given.origin {
+        Origin::File(place) => (place.line, place.column),
+        _ => (0, 0),
+    });
+    file.apps
+        .sort_by_key(|(_, place)| (place.line, place.column));
     file
 }
-
-/// What the parser says, with the key that it means, and without its guess of what a text without
-/// quotes was to be (the host `tokyo` begins like `true`). `rest` begins with the mistake.
-fn syntax_fault(message: &str, rest: &str, length: usize) -> String {
-    let is_missing = rest.trim_start_matches(' ').starts_with(['\r', '\n', '#']) || rest.is_empty();
-    let is_word = rest.starts_with(|c: char| c.is_ascii_alphabetic());
-    if message == "duplicate key" {
-        format!(
-            "{message} {}",
-            key_shown(rest.get(..length).unwrap_or_default())
-        )
-    } else if message.starts_with("string values must be quoted") && is_missing {
-        "a value is missing".to_owned()
-    } else if message.starts_with("string values must be quoted")
-        || (is_word
-            && ["invalid boolean", "invalid float"]
-                .iter()
-                .any(|m| message.starts_with(m)))
-    {
-        "text must stand in quotes".to_owned()
-    } else {
-        message.to_owned()
-    }
-}
-
-/// Where the lines of a text begin, so that a place is found without reading it all again: a file
-/// may have a mistake in each of 100,000 lines.
-struct Lines<'a> {
-    file: Arc<Path>,
-    text: &'a str,
-    /// The offset at which each line but the first begins.
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    fn of(file: &Arc<Path>, text: &'a str) -> Self {
-        Self {
-            file: Arc::clone(file),
-            text,
-            starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
-        }
-    }
-
-    /// The line of the byte at `offset`, from 1.
-    fn line(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset) + 1
-    }
-
-    fn place(&self, offset: usize) -> Place {
-        let line = self.line(offset);
-        let start = line.checked_sub(2).map_or(0, |before| self.starts[before]);
-        let before = self.text.get(start..offset).unwrap_or_default();
-        Place {
-            file: Arc::clone(&self.file),
-            line,
-            column: before.chars().count() + 1,
-        }
-    }
-}
-
-type Key<'a> = Spanned<DeString<'a>>;
-type Value<'a> = Spanned<DeValue<'a>>;
 
 /// Goes through the sections of one file.
 struct Reader<'a> {
@@ -293,22 +196,6 @@ impl Reader<'_> {
     }
 }
 
-/// The entries as they stand in the file, which is not the order of the table.
-fn in_order<'a, 'b>(table: &'a DeTable<'b>) -> Vec<(&'a Key<'b>, &'a Value<'b>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-/// An unknown key as it may be shown.
-fn key_shown(key: &str) -> String {
-    if looks_like_a_secret(key) {
-        "(a key that looks like a secret)".to_owned()
-    } else {
-        app_name(key)
-    }
-}
-
 /// The value as text, or what it is instead of the type that it must be.
 fn scalar(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
     match (setting.kind, value) {
@@ -333,11 +220,6 @@ fn digits(number: &DeInteger<'_>) -> String {
         Ok(number) => number.to_string(),
         Err(_) => number.to_string(),
     }
-}
-
-fn article(what: &str) -> String {
-    let vowel = what.starts_with(['a', 'e', 'i', 'o', 'u']);
-    format!("{} {what}", if vowel { "an" } else { "a" })
 }
 
 /// Where a secret goes instead.

@@ -157,16 +157,7 @@ impl Default for Metrics {
             "listener_deaf",
             "1 while notifications do not arrive and only the poll finds work",
         );
-        let history_unsure = gauge(
-            &mut registry,
-            "history_unsure",
-            "1 while nothing is claimed because the database may have lost a part of its history",
-        );
-        let results_forgotten = counter(
-            &mut registry,
-            "results_forgotten",
-            "Results whose attempt the database has forgotten",
-        );
+        let (history_unsure, results_forgotten) = of_history(&mut registry);
         let (firings, at_fault) = of_schedules(&mut registry);
         Self {
             registry,
@@ -347,6 +338,21 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
+}
+
+/// What a database that has forgotten something costs.
+fn of_history(registry: &mut Registry) -> (Gauge<i64, AtomicI64>, Counter) {
+    let history_unsure = gauge(
+        registry,
+        "history_unsure",
+        "1 while nothing is claimed because the database may have lost a part of its history",
+    );
+    let results_forgotten = counter(
+        registry,
+        "results_forgotten",
+        "Results whose attempt the database has forgotten",
+    );
+    (history_unsure, results_forgotten)
 }
 
 /// What is counted of schedules: firings by what became of them, and schedules at fault.

@@ -6,6 +6,7 @@ mod check;
 mod enqueue;
 mod jobs;
 mod sandbox;
+mod schedules;
 mod shell;
 mod status;
 mod worker;
@@ -59,7 +60,7 @@ fn rows_read(plan: &serde_json::Value, table: &str, indexes: &mut Vec<String>) -
 }
 
 /// Every command that works on the database at `DATABASE_URL`.
-fn commands_with_a_database() -> [Command; 8] {
+fn commands_with_a_database() -> [Command; 9] {
     let mut worker = callq(["worker"]);
     worker.envs(APP);
     [
@@ -69,6 +70,7 @@ fn commands_with_a_database() -> [Command; 8] {
         callq(["jobs", "list"]),
         callq(["jobs", "cancel", "1"]),
         callq(["apps", "list"]),
+        callq(["schedules", "list"]),
         callq(["status"]),
         worker,
     ]
@@ -89,7 +91,7 @@ fn is_one_sentence(ended: &Ended) {
 
 #[tokio::test]
 async fn a_wrong_command_line_ends_with_2() {
-    let wrong: [&[&str]; 20] = [
+    let wrong: [&[&str]; 24] = [
         &[],
         &["jobs"],
         &["ring"],
@@ -103,6 +105,10 @@ async fn a_wrong_command_line_ends_with_2() {
         &["apps", "pause", "default"],
         &["apps", "pause", "default", "--all", "--reason", "x"],
         &["apps", "resume"],
+        &["schedules"],
+        &["schedules", "apply"],
+        &["schedules", "apply", "jobs", "--dry-run", "--yes"],
+        &["schedules", "backfill", "meds", "--from", "2026-01-01"],
         &["worker", "--concurrency", "0"],
         &["sandbox", "--listen", "0.0.0.0:7080"],
         &["sandbox", "--speed", "0"],

@@ -2,6 +2,7 @@
 
 mod broken;
 mod example;
+mod schedules;
 mod several_apps;
 mod shown;
 

@@ -169,7 +169,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config", "dev", "worker", "web", "sandbox", "store", "tencent", "call", "schedule",
         ],
     ),
-    ("config", &["tencent", "call"]),
+    ("config", &["tencent", "call", "schedule"]),
     (
         "dev",
         &["worker", "sandbox", "store", "tencent", "call", "schedule"],

@@ -4,11 +4,12 @@ use super::finding::Finding;
 use super::report::Report;
 use super::{Failure, connection, queue, server};
 use crate::call::readable;
+use crate::cli::schedules::health::Schedules;
 use crate::config::DatabaseUrl;
 use crate::store::{AppRow, Inspector, Pooling, Schema, Store, StoreError};
 
 /// Everything that is looked at, in this order.
-const CHECKS: [&str; 13] = [
+const CHECKS: [&str; 14] = [
     "database",
     "server version",
     "server role",
@@ -22,6 +23,7 @@ const CHECKS: [&str; 13] = [
     "settings",
     "pauses",
     "workers",
+    "schedules",
 ];
 
 /// What the lines about apps need of the database.
@@ -49,11 +51,6 @@ pub(super) async fn look(url: &DatabaseUrl, report: &mut Report) -> Result<Known
                 .tell(Finding::skip(check, "something before it fails"))?;
         }
     }
-    told.report.tell(Finding::skip(
-        "time zones",
-        "callq reads none yet, every time is an instant; the zones in your SQL are PostgreSQL's, \
-         which does not tell how old its list is",
-    ))?;
     Ok(known)
 }
 
@@ -136,6 +133,9 @@ async fn steps(url: &DatabaseUrl, known: &mut Known, told: &mut Told<'_>) -> Res
     let apps = store.apps().await.map_err(denied("pauses"))?;
     told.tell(queue::pauses(&overall, &apps))?;
     told.tell(queue::workers(&apps))?;
+    let schedules = Schedules::read(&store).await;
+    let schedules = schedules.map_err(denied("schedules"))?;
+    told.tell(queue::schedules(&schedules, overall.now))?;
     known.apps = apps;
     store.close().await;
     Ok(())

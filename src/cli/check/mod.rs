@@ -68,6 +68,7 @@ impl Check {
             database::skip(&mut report, "there is no database to look at")?;
             database::Known::default()
         };
+        report.tell(queue::zones())?;
         for app in apps {
             let name = app.name.clone();
             let client = app::look(app, &way, &known, &mut report).await?;

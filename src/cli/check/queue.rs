@@ -1,8 +1,11 @@
 //! The settings of the queue, and what keeps its jobs waiting, as lines.
 
+use chrono::{DateTime, Utc};
+
 use super::finding::Finding;
 use crate::call::readable;
 use crate::cli::apps::{everything_is_paused, pause};
+use crate::cli::schedules::health::{Schedules, zone_data};
 use crate::store::{AppRow, DatabaseSettings, Overall, Waiting};
 
 /// Whether workers go by this history of the database.
@@ -76,4 +79,23 @@ pub(super) fn workers(apps: &[AppRow]) -> Finding {
         format!("no worker serves jobs: {}", left.join(", ")),
         "start `callq worker` with these apps configured",
     )
+}
+
+/// Schedules that do not ring.
+pub(super) fn schedules(schedules: &Schedules, now: DateTime<Utc>) -> Finding {
+    const CHECK: &str = "schedules";
+    let troubles = schedules.troubles(now);
+    let Some((_, way_out)) = troubles.first() else {
+        let count = schedules.count();
+        let count = count.map_or_else(|| "there is none".to_owned(), |count| count + " in all");
+        return Finding::ok(CHECK, count);
+    };
+    let said = troubles.iter().map(|(what, _)| what.as_str());
+    let said: Vec<&str> = said.collect();
+    Finding::warn(CHECK, said.join("; "), way_out)
+}
+
+/// The time zone data that schedules are reckoned with.
+pub(super) fn zones() -> Finding {
+    Finding::ok("time zones", format!("data of {}", zone_data()))
 }

@@ -46,8 +46,8 @@ async fn a_look_reads_what_is_due_and_firing_reads_no_past_however_much_there_is
     // As after a bulk insert that nobody has analysed yet, and then with statistics.
     for analysed in [false, true] {
         if analysed {
-            rig.sql("VACUUM (ANALYZE) callq.schedules; VACUUM (ANALYZE) callq.jobs")
-                .await;
+            rig.sql("VACUUM (ANALYZE) callq.schedules").await;
+            rig.sql("VACUUM (ANALYZE) callq.jobs").await;
         }
         let look = cost(&mut session, statements::schedules_due(), "1000, '2026a'").await;
         assert!(look.0 < 100 && look.1 == 0, "analysed {analysed}: {look:?}");

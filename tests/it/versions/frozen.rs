@@ -43,6 +43,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0008_history.sql",
         "34fe087b2bce3d89d7e8bba2f6fc88a13329bf07a61a740c2af2a06a8f913c2e",
     ),
+    (
+        "0009_schedules.sql",
+        "57f86dbd922a5634f4c01afb429fd2eadaf4cba8fd15c06182994ce5a42466cb",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.

@@ -1,0 +1,251 @@
+//! What a schedule's file means.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate};
+use toml::de::DeTable;
+
+use super::call::{CallTemplate, call};
+use super::dates::{calendars, edge, except_dates};
+use super::keys;
+use super::reader::{Found, Reader, Values};
+use super::rings::{Rings, rings};
+use super::text::{self, Text};
+use super::{Faults, Place, looks_like_a_secret, shown};
+use crate::config::duration_shown;
+use crate::config::settings::DEFAULT_APP;
+use crate::schedule::{Timetable, TimetableFields, Zone};
+
+/// The longest name, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// The longest name of an app, as in `callq.jobs.app`.
+const APP_BYTES_MAX: usize = 64;
+
+/// The longest catch-up window.
+const WINDOW_MAX: Duration = Duration::from_hours(366 * 24);
+
+/// The deadline of a firing whose schedule says nothing, if its period is not shorter.
+const TTL_DEFAULT: Duration = Duration::from_hours(1);
+
+/// A schedule as its file describes it: every rule is kept. `Debug` shows which one it is.
+#[derive(Clone, PartialEq)]
+pub struct ScheduleFile {
+    /// Where its name stands.
+    pub place: Place,
+    /// The app that places its calls.
+    pub app: String,
+    /// Its name, unique in the app.
+    pub name: String,
+    /// When it rings, as it is written.
+    pub rings: Rings,
+    /// When it rings, as instants.
+    pub timetable: Timetable,
+    /// Whether it rings at all.
+    pub enabled: bool,
+    /// How long after its time a call may be placed; `None`: an hour or the period.
+    pub ttl: Option<Duration>,
+    /// How much later a call is placed at most.
+    pub jitter: Duration,
+    /// `latest`, `all` or `none`.
+    pub catch_up: &'static str,
+    /// How old a missed firing may be.
+    pub catch_up_window: Duration,
+    /// `skip`, `allow` or `cancel_previous`.
+    pub overlap: &'static str,
+    /// When nothing rings yet, as it is written.
+    pub start_at: Option<String>,
+    /// When nothing rings any more, as it is written.
+    pub end_at: Option<String>,
+    /// Dates left out, in order.
+    pub except_dates: Vec<NaiveDate>,
+    /// The calendars, as they are named.
+    pub calendars: Vec<String>,
+    /// The dates of all calendars, in order.
+    pub calendar_dates: Vec<NaiveDate>,
+    /// What each call is.
+    pub call: CallTemplate,
+}
+
+impl fmt::Debug for ScheduleFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScheduleFile")
+            .field("app", &self.app)
+            .field("name", &self.name)
+            .field("rings", &self.rings)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The schedule of a file; `None` if anything is wrong with it, which is told.
+pub(super) fn schedule(
+    path: &Arc<Path>,
+    bytes: &[u8],
+    faults: &mut Faults,
+) -> Option<ScheduleFile> {
+    let Text { lines, table } = text::read(path, bytes, faults)?;
+    let mut reader = Reader::of(lines);
+    let schedule = understood(&mut reader, table.get_ref());
+    let schedule = schedule.filter(|_| reader.is_content());
+    reader.tell(faults);
+    schedule
+}
+
+/// As far as it is understood.
+fn understood<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>) -> Option<ScheduleFile> {
+    let (top, call_values) = reader.sections(table);
+    let name = name(reader, &top);
+    let app = app(reader, &top);
+    let zone = zone(reader, &top);
+    let rings = rings(reader, &top);
+    let enabled = reader.truth(&top, keys::ENABLED).unwrap_or(true);
+    let catch_up = reader.word(&top, keys::CATCH_UP, &["latest", "all", "none"]);
+    let window = reader.duration(&top, keys::CATCH_UP_WINDOW);
+    let long = window.as_ref().filter(|window| window.value > WINDOW_MAX);
+    if let Some(Found { value, at }) = long {
+        reader.refuse(keys::CATCH_UP_WINDOW, *at, duration_shown(*value));
+    }
+    let overlap = reader.word(&top, keys::OVERLAP, &["skip", "allow", "cancel_previous"]);
+    let except_dates = except_dates(reader, &top);
+    let (calendars, calendar_dates) = calendars(reader, &top);
+    let edges = zone.as_ref().map(|zone| {
+        let start = edge(reader, &top, keys::START_AT, |t| zone.start_at(t));
+        let end = edge(reader, &top, keys::END_AT, |t| zone.end_at(t));
+        (start.unzip(), end.unzip())
+    });
+    let ttl = reader.duration(&top, keys::TTL);
+    if let Some(ttl) = ttl.as_ref().filter(|ttl| ttl.value.is_zero()) {
+        reader.refuse(keys::TTL, ttl.at, "0s");
+    }
+    let jitter = reader.duration(&top, keys::JITTER);
+    let call = if let Some(values) = &call_values {
+        call(reader, values)
+    } else {
+        reader.lacks("section [call]: must have one, with robot_account and callees");
+        None
+    };
+    let (zone, rings, ((start, start_at), (end, end_at))) = (zone?, rings?, edges?);
+    // Without it an interval is counted from when the schedule is made: any instant does here.
+    let counted = matches!(rings.written, Rings::Every(_)).then_some(DateTime::UNIX_EPOCH);
+    let fields = TimetableFields {
+        recurrence: rings.recurrence,
+        zone,
+        start_at: start.or(counted),
+        end_at: end,
+        except_dates: [except_dates.clone(), calendar_dates.clone()].concat(),
+    };
+    let timetable = match Timetable::new(fields) {
+        Ok(timetable) => timetable,
+        Err(fault) => {
+            reader.fault(rings.at, fault);
+            return None;
+        }
+    };
+    if let Some(jitter) = &jitter {
+        judge_jitter(reader, &timetable, ttl.as_ref(), jitter);
+    }
+    let Found { value: name, at } = name?;
+    Some(ScheduleFile {
+        place: reader.place(at),
+        app: app?,
+        name,
+        rings: rings.written,
+        enabled,
+        ttl: ttl.map(|ttl| ttl.value),
+        jitter: jitter.map_or(Duration::ZERO, |jitter| jitter.value),
+        catch_up: catch_up.unwrap_or("latest"),
+        catch_up_window: window.map_or(Duration::from_mins(10), |window| window.value),
+        overlap: overlap.unwrap_or("skip"),
+        start_at,
+        end_at,
+        except_dates,
+        calendars,
+        calendar_dates,
+        call: call?,
+        timetable,
+    })
+}
+
+fn name<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option<Found<String>> {
+    if !top.contains_key(keys::NAME.name) {
+        reader.missing(keys::NAME);
+    }
+    let name = reader.text(top, keys::NAME)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let length = name.value.chars().count();
+    let sound = (1..=NAME_CHARS_MAX).contains(&length) && name.value.chars().all(fits);
+    if !sound || is_secret(&name.value) {
+        reader.refuse(keys::NAME, name.at, shown(&name.value));
+        return None;
+    }
+    Some(name)
+}
+
+fn app<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option<String> {
+    if !top.contains_key(keys::APP.name) {
+        return Some(DEFAULT_APP.to_owned());
+    }
+    let app = reader.text(top, keys::APP)?;
+    let sound = (1..=APP_BYTES_MAX).contains(&app.value.len());
+    if !sound || is_secret(&app.value) {
+        reader.refuse(keys::APP, app.at, shown(&app.value));
+        return None;
+    }
+    Some(app.value)
+}
+
+/// Whether a name is a secret key that strayed there: shorter ones may be names.
+fn is_secret(name: &str) -> bool {
+    const SECRET_BYTES_MIN: usize = 64;
+    name.len() >= SECRET_BYTES_MIN && looks_like_a_secret(name)
+}
+
+fn zone<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option<Zone> {
+    if !top.contains_key(keys::TZ.name) {
+        reader.missing(keys::TZ);
+    }
+    let given = reader.text(top, keys::TZ)?;
+    if !reader.may_quote(keys::TZ, &given) {
+        return None;
+    }
+    match Zone::find(&given.value) {
+        Ok(zone) => Some(zone),
+        Err(fault) => {
+            reader.fault(given.at, fault);
+            None
+        }
+    }
+}
+
+/// A jitter as long as the deadline or the period would let calls expire, or change their order.
+fn judge_jitter(
+    reader: &mut Reader<'_>,
+    timetable: &Timetable,
+    ttl: Option<&Found<Duration>>,
+    jitter: &Found<Duration>,
+) {
+    let period = timetable.period();
+    let ttl = ttl.map(|ttl| ttl.value);
+    let ttl = ttl.unwrap_or_else(|| period.map_or(TTL_DEFAULT, |p| p.min(TTL_DEFAULT)));
+    let given = duration_shown(jitter.value);
+    if jitter.value.is_zero() {
+        return;
+    }
+    if let Some(period) = period.filter(|period| jitter.value >= *period) {
+        let what = format!(
+            "jitter is {given}: must be shorter than the period, {}",
+            duration_shown(period)
+        );
+        reader.fault(jitter.at, what);
+    } else if jitter.value >= ttl {
+        let what = format!(
+            "jitter is {given}: must be shorter than ttl, {}",
+            duration_shown(ttl)
+        );
+        reader.fault(jitter.at, what);
+    }
+}
