@@ -51,6 +51,7 @@ mod calendar;
 mod clock;
 mod count;
 mod dates;
+mod described;
 mod expression;
 mod fault;
 mod field;
@@ -66,6 +67,7 @@ mod words;
 mod zone;
 
 pub use dates::{parse_calendar, parse_dates};
+pub use described::Described;
 pub use expression::{EXPRESSION_BYTES_MAX, Expression};
 pub use fault::{ExpressionFault, TimetableFault};
 pub use jitter::jitter_of;

@@ -4,10 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::schedule::{
-    Expression, Interval, LocalTimes, Recurrence, Timetable, TimetableFault, TimetableFields, Zone,
-    parse_dates,
-};
+use crate::schedule::{Described, Timetable, TimetableFault, parse_dates};
 use crate::store::DueSchedule;
 
 /// The most timetables that are kept between two looks.
@@ -40,7 +37,7 @@ impl Timetables {
             self.kept.clear();
         }
         let made = || {
-            let timetable = timetable_of(row)?;
+            let timetable = timetable_of(row).map_err(|fault| fault.to_string())?;
             let period = timetable.period();
             Ok(Arc::new(Reckoned { timetable, period }))
         };
@@ -48,36 +45,21 @@ impl Timetables {
     }
 }
 
-/// The timetable of a row, or what is wrong with it, with the column's name first.
-fn timetable_of(row: &DueSchedule) -> Result<Timetable, String> {
-    let text = |fault: TimetableFault| fault.to_string();
-    let zone = Zone::find(&row.tz).map_err(text)?;
-    let given = (&row.cron, row.every_s, &row.on_times);
-    let recurrence = match given {
-        (Some(cron), None, None) => {
-            let expression = Expression::parse(cron);
-            Recurrence::Cron(expression.map_err(|fault| format!("cron: {fault}"))?)
-        }
-        (None, Some(seconds), None) => {
-            let every = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            Recurrence::Every(Interval::new(every).map_err(text)?)
-        }
-        (None, None, Some(times)) => Recurrence::On(LocalTimes::parse(times).map_err(text)?),
-        _ => return Err("one of cron, every and on_times must be given".to_owned()),
+/// The timetable of a row, or what is wrong with it.
+fn timetable_of(row: &DueSchedule) -> Result<Timetable, TimetableFault> {
+    let described = Described {
+        cron: row.cron.as_deref(),
+        every: row
+            .every_s
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        on_times: row.on_times.as_deref(),
+        tz: &row.tz,
+        start_at: row.start_at.as_deref(),
+        end_at: row.end_at.as_deref(),
+        except_dates: parse_dates(&row.except_dates)?,
+        created_at: row.created_at,
     };
-    let start = row.start_at.as_deref().map(|at| zone.start_at(at));
-    let start = start.transpose().map_err(text)?;
-    let end = row.end_at.as_deref().map(|at| zone.end_at(at));
-    let end = end.transpose().map_err(text)?;
-    let is_interval = matches!(recurrence, Recurrence::Every(_));
-    Timetable::new(TimetableFields {
-        recurrence,
-        zone,
-        start_at: start.or_else(|| is_interval.then_some(row.created_at)),
-        end_at: end,
-        except_dates: parse_dates(&row.except_dates).map_err(text)?,
-    })
-    .map_err(text)
+    described.timetable()
 }
 
 impl Reckoned {

@@ -55,7 +55,7 @@ impl Backfill {
     pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
         let row = self.which.row(store).await?;
         let timetable = timetable(&row.definition, row.created_at);
-        let timetable = timetable.map_err(|why| cannot(readable(&why)))?;
+        let timetable = timetable.map_err(|why| cannot(readable(&why.to_string())))?;
         let firings = self.firings(&row, &timetable)?;
         let keys: Vec<Filled> = firings.iter().map(filled).collect();
         let jobs = store.jobs_of_firings(row.id, &keys).await?;

@@ -71,7 +71,10 @@ impl Show {
         print::line(&facts(&row, private, now).to_string())?;
         match &timetable {
             Ok(timetable) => print_next(&row, timetable, next, now)?,
-            Err(fault) => print::line(&format!("\nIt cannot ring: {}", readable(fault)))?,
+            Err(fault) => print::line(&format!(
+                "\nIt cannot ring: {}",
+                readable(&fault.to_string())
+            ))?,
         }
         if !made.is_empty() {
             print::line("\nLast firings:")?;
