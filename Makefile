@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules fuzz
+.PHONY: demo test ci chaos kills failover model schedules bench-schedules fuzz
 demo:
 	@./demo
 test:
@@ -23,6 +23,10 @@ model:
 CASES ?= 5000000
 schedules:
 	CALLQ_SCHEDULE_CASES=$(CASES) ./test --release --test it schedule:: -- --nocapture
+# How fast one worker fires schedules, on a database that is thrown away.
+bench-schedules:
+	SQLX_OFFLINE=true cargo build --release --locked --bin callq --bench schedules
+	target/release/callq dev --exec cargo bench --locked --quiet --bench schedules
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

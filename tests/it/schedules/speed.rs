@@ -1,12 +1,9 @@
-//! How fast schedules fire; for people, in a release build:
-//! `cargo test --release --test it schedules::speed -- --ignored --nocapture`.
-
-use std::time::Instant;
+//! What a look at schedules, and their firing, reads; how long they take is for `benches/schedules.rs`.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{HELD, rig, until};
+use super::rig;
 use crate::support::statements::{self, Statement};
 
 /// How many pages a statement of the worker reads, and the scans of whole tables in its plan.
@@ -65,52 +62,4 @@ async fn a_look_reads_what_is_due_and_firing_reads_no_past_however_much_there_is
         let fire = cost(&mut session, statements::fire(), &fire).await;
         assert!(fire.0 < 800 && fire.1 == 0, "analysed {analysed}: {fire:?}");
     }
-}
-
-const SCHEDULES: i64 = 100_000;
-
-#[tokio::test]
-#[ignore = "takes minutes"]
-async fn a_hundred_thousand_schedules_of_every_minute_are_fired_by_one_worker() {
-    let rig = rig().await;
-    // Told one by one, they would be what is measured.
-    rig.sql("DROP TRIGGER tell_made ON callq.jobs; DROP TRIGGER tell_moved ON callq.schedules")
-        .await;
-    rig.sql(HELD).await;
-    rig.sql(&format!(
-        "INSERT INTO callq.schedules (name, cron, tz, robot_account, callees)
-         SELECT 's' || i, '* * * * *', (ARRAY['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Shanghai'])[1 + i % 4], 'robot', ARRAY['callee' || i]
-         FROM generate_series(1, {SCHEDULES}) AS i; ANALYZE callq.schedules"
-    ))
-    .await;
-    let began = Instant::now();
-    let worker = rig.worker().await;
-    let count = async |sql: &str| rig.value::<i64>(sql).await;
-    while count("SELECT count(*) FROM callq.schedules WHERE check_at = '-infinity'").await > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    println!(
-        "all are checked and fired for the first time after {:?}",
-        began.elapsed()
-    );
-    for _ in 0..3 {
-        let minute = "SELECT extract(epoch FROM date_trunc('minute', now()))::bigint + 60";
-        let minute = count(minute).await;
-        let made = format!(
-            "SELECT count(*) FROM callq.jobs WHERE nominal_at = to_timestamp({minute} + 60)"
-        );
-        while count(&made).await < SCHEDULES {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-        let took = format!(
-            "SELECT (extract(epoch FROM max(created_at)) - {minute}) * 1000 FROM callq.jobs WHERE nominal_at = to_timestamp({minute} + 60)"
-        );
-        let took = format!("SELECT ({took})::bigint");
-        println!(
-            "{SCHEDULES} jobs are there {} ms after the minute before theirs",
-            count(&took).await
-        );
-    }
-    until(&rig, "true").await;
-    worker.stop().await.unwrap();
 }
