@@ -1,5 +1,5 @@
-//! How fast one worker fires schedules: `make bench-schedules`, which runs this beside the worker of
-//! `callq dev --exec`, on a database of its own that is thrown away.
+//! How fast one worker fires schedules: `make bench-schedules`, which runs this beside the worker
+//! of `callq dev --exec`, on a database of its own that is thrown away.
 //!
 //! Prints how long after the minute the jobs of 100,000 schedules of every minute are there, how
 //! late firings reach the wire, and how long a schedule of every minute that was away for a year
@@ -51,7 +51,8 @@ impl Bench {
     async fn lateness(&self) {
         self.run(&format!(
             "INSERT INTO callq.schedules (name, on_times, tz, robot_account, callees)
-             SELECT 'l' || i, ARRAY[to_char(now() AT TIME ZONE 'UTC' + (10 + i / 10) * interval '1 s', 'YYYY-MM-DD HH24:MI:SS')],
+             SELECT 'l' || i, ARRAY[to_char(now() AT TIME ZONE 'UTC' + (10 + i / 10) * interval '1 s',
+                     'YYYY-MM-DD HH24:MI:SS')],
                  'UTC', 'robot', ARRAY['callee' || i]
              FROM generate_series(1, {FIRINGS}) AS i"
         ))

@@ -295,7 +295,9 @@ fn no_test_leaves_itself_out() {
                     let ignored = line.contains("#[ignore")
                         && !line.contains("run by another test")
                         && !line.contains(": make ");
-                    ignored || line.contains("\"skipped") || line.contains("\"skipping")
+                    // Schedules skip firings too; a test that skips itself prints it.
+                    let prints = line.contains("print!(") || line.contains("println!(");
+                    ignored || (prints && line.contains("\"skip"))
                 };
                 let lines = source.text.lines().enumerate();
                 let found = lines.filter(|(_, line)| skips(line));
@@ -353,13 +355,16 @@ fn no_rust_file_is_too_long() {
 
 const COLUMNS_MAX: usize = 100;
 
-/// In tests, where a statement or a table's row reads better whole.
+/// In tests and measurements, where a statement or a table's row reads better whole.
 const TEST_COLUMNS_MAX: usize = 190;
 
 #[test]
 fn no_rust_line_is_too_long() {
     none(sources().iter().filter(|s| s.is_rust()).flat_map(|source| {
-        let most = if source.path.starts_with("tests/") {
+        let most = if ["tests/", "benches/"]
+            .iter()
+            .any(|f| source.path.starts_with(f))
+        {
             TEST_COLUMNS_MAX
         } else {
             COLUMNS_MAX
@@ -509,7 +514,7 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
             "superseded",
             "schedule_paused",
             "schedule_removed",
-            "history_lost",
+            "firing_forgotten",
         ] {
             if source.text.contains(&format!("'{word}')"))
                 || source.text.contains(&format!("('{word}', "))
