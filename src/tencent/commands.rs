@@ -27,7 +27,7 @@ pub const ACCOUNTS_MAX: usize = 100;
 /// What `get_call_info` led to.
 #[derive(Debug)]
 pub struct CallInfo {
-    /// The answer, as that of every command; [`judge`](super::judge) says what it means for the
+    /// The answer, as that of every command; [`judge`](super::judge()) says what it means for the
     /// question, [`classify`](super::classify) what it means for the app: its codes are about a
     /// question, so that 101004 is no doubt.
     pub answer: Answer,

@@ -124,7 +124,7 @@ impl TencentClient {
     }
 
     /// Ends a call, whoever rings or talks. That it was over already is a success
-    /// ([`judge`](super::judge) knows).
+    /// ([`judge`](super::judge()) knows).
     pub async fn end_call(&self, call_id: &str, random: u32, signed_at_unix: i64) -> Answer {
         let body = OfCall { call_id };
         let path = Command::EndCall.path();
