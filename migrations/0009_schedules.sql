@@ -498,14 +498,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             reason_detail = 'by ' || session_user,
             finished_at = now()
         -- Only a scheduled job has no attempt. To ask for its state would let stale statistics answer with jobs_due.
-        WHERE j.schedule_id = p_schedule_id AND j.state IN ('scheduled', 'dialing', 'in_doubt') AND j.attempt = 0
+        WHERE j.schedule_id = p_schedule_id AND j.state IN ('scheduled', 'dialing', 'in_doubt')
           -- A changed schedule makes its firings again. One whose time has come is in the cursor''s past, and
           -- waits for its jitter or its turn: it rings as it was, unless nothing is to ring any more.
-          AND CASE WHEN p_reason IN ('schedule_paused', 'schedule_removed') THEN j.run_at > now() ELSE j.nominal_at > now() END
+          AND CASE WHEN p_reason IN ('schedule_paused', 'schedule_removed') THEN j.nominal_at IS NOT NULL
+                  AND (j.attempt = 0 OR (j.state::text = 'scheduled' AND NOT callq.may_have_rung(j.id, j.attempt + 1)))
+              ELSE j.attempt = 0 AND j.nominal_at > now() END
         RETURNING j.id)
     SELECT count(*) FROM withdrawn
 $$;
-COMMENT ON FUNCTION callq.withdraw_firings IS 'Cancels the jobs of a schedule that were made ahead of their time.';
+COMMENT ON FUNCTION callq.withdraw_firings IS 'Cancels the jobs of a schedule that were made ahead of their time; if it is paused or removed, all that wait and have certainly rung nobody, but for those of callq.run_schedule_now.';
 
 CREATE FUNCTION callq.check_schedule() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -767,6 +769,9 @@ BEGIN
         v_schedule.priority, v_schedule.max_attempts, v_schedule.on_doubt, v_schedule.retry_callees,
         v_schedule.metadata, now(), coalesce(v_schedule.ttl, v_schedule.default_ttl, interval '1 hour'), v_schedule.id, f.at, f.local, f.fold
     FROM unnest(backfill_schedule.nominal_at, backfill_schedule.nominal_local, backfill_schedule.nominal_fold) AS f(at, local, fold)
+    -- A job that was made before the time zone was changed has no local time any more.
+    WHERE NOT EXISTS (SELECT FROM callq.jobs AS o
+        WHERE o.schedule_id = v_schedule.id AND o.nominal_local IS NULL AND o.nominal_at = f.at)
     ORDER BY f.at
     ON CONFLICT (schedule_id, nominal_local, nominal_fold) WHERE schedule_id IS NOT NULL DO NOTHING
     RETURNING j.nominal_at, j.id;

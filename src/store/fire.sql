@@ -28,9 +28,11 @@ WITH given AS (
 ), fenced AS MATERIALIZED (
     SELECT g.*, l.overlap, l.app, l.name FROM given AS g JOIN locked AS l ON l.id = g.id AND l.turn = g.turn
 ), asked AS MATERIALIZED (
-    SELECT f.*, s.overlap FROM unnest($12::bigint[], $13::timestamptz[], $14::timestamp[], $15::smallint[], $16::timestamptz[],
+    SELECT f.*, s.overlap, a.paused_at IS NULL AND g.paused_at IS NULL AS rings FROM unnest($12::bigint[], $13::timestamptz[], $14::timestamp[], $15::smallint[], $16::timestamptz[],
         $17::timestamptz[], $18::bool[]) AS f(schedule_id, nominal_at, nominal_local, nominal_fold, run_at, expires_at, ahead)
     JOIN fenced AS s ON s.id = f.schedule_id
+    LEFT JOIN callq.apps AS a ON a.app = s.app
+    LEFT JOIN callq.settings AS g ON g.only_row
 ), present AS MATERIALIZED (
     SELECT f.schedule_id, f.nominal_at, f.run_at, f.expires_at, f.ahead, j.id,
         j.state = 'cancelled' AND j.attempt = 0 AND j.reason IN ('superseded', 'schedule_paused', 'firing_skipped') AS withdrawn
@@ -46,7 +48,8 @@ WITH given AS (
         WHERE j.schedule_id = f.schedule_id AND j.state IN ('scheduled', 'dialing', 'in_doubt')
           AND coalesce(j.nominal_at, j.run_at) < f.nominal_at
           AND (j.nominal_local, j.nominal_fold) IS DISTINCT FROM (f.nominal_local, f.nominal_fold)
-          AND CASE WHEN j.state = 'scheduled' THEN j.expires_at > f.nominal_at
+          -- Ahead of its time, one that waits may be ringing by then, unless its app is paused.
+          AND CASE WHEN j.state = 'scheduled' THEN j.expires_at > CASE WHEN f.ahead AND f.rings THEN now() ELSE f.nominal_at END
               -- Its call is over by then: the ring, the longest call (30 minutes) and two minutes.
               ELSE coalesce((SELECT a.claimed_at FROM callq.attempts AS a WHERE a.job_id = j.id AND a.attempt = j.attempt LIMIT 1), j.due_at)
                   + least(greatest(j.ring_timeout_ms, 0), 600000) * interval '1 millisecond' + interval '32 minutes' > f.nominal_at END

@@ -244,11 +244,18 @@ impl Store {
     ) -> Result<Vec<Option<(i64, String)>>, StoreError> {
         let local: Vec<_> = firings.iter().map(|f| f.nominal_local).collect();
         let fold: Vec<_> = firings.iter().map(|f| f.nominal_fold).collect();
+        let at: Vec<_> = firings.iter().map(|f| f.nominal_at).collect();
         let rows = bounded!(
             self,
             "look for the jobs of firings",
             fetch_all,
-            sqlx::query_file!("src/store/schedule_jobs.sql", schedule_id, &local, &fold)
+            sqlx::query_file!(
+                "src/store/schedule_jobs.sql",
+                schedule_id,
+                &local,
+                &fold,
+                &at
+            )
         )?;
         let jobs = rows.into_iter().map(|row| row.id.zip(row.state));
         Ok(jobs.collect())

@@ -106,7 +106,7 @@ impl SkipNext {
     }
 }
 
-/// Remove a schedule. Its jobs stay, but for those that it made ahead, which are cancelled.
+/// Remove a schedule. Its jobs stay, but for those that still wait, which are cancelled.
 ///
 /// Where files describe the schedules, remove the file and apply with --prune instead: the next
 /// `callq schedules apply` would make it again.

@@ -29,6 +29,55 @@ async fn a_firing_that_is_moved_and_moved_back_before_its_time_rings() {
 }
 
 #[tokio::test]
+async fn what_rang_before_the_zone_was_changed_is_not_made_up_for() {
+    let rig = rig().await;
+    let worker = rig.worker().await;
+    let id = schedule(&rig, "a", &[("on_times", &in_seconds(&[2]))]).await;
+    until(&rig, "(SELECT state FROM callq.jobs) = 'placed'").await;
+    rig.sql(
+        "UPDATE callq.schedules SET tz = 'Europe/Nowhere'; UPDATE callq.schedules SET tz = 'UTC'",
+    )
+    .await;
+    until_looked_at(&rig).await;
+    let filled = "SELECT count(*) FROM (SELECT j.nominal_at AS at, s.revision FROM callq.jobs AS j CROSS JOIN callq.schedules AS s) AS f
+        CROSS JOIN LATERAL callq.backfill_schedule('a', ARRAY[f.at], ARRAY[f.at AT TIME ZONE 'UTC'], '{0}', f.revision)";
+    assert_eq!(rig.value::<i64>(filled).await, 0);
+    worker.stop().await.unwrap();
+    assert_eq!(firings(&rig, id).await, ["placed accepted"]);
+}
+
+#[tokio::test]
+async fn what_is_paused_or_removed_rings_nobody_though_its_time_has_come() {
+    let rig = rig().await;
+    rig.sql(HELD).await;
+    let mut ids = Vec::new();
+    for name in ["pause", "off", "remove"] {
+        let id = schedule(&rig, name, &[("on_times", &in_seconds(&[2]))]).await;
+        ids.push(id);
+    }
+    let worker = rig.worker().await;
+    until(&rig, "(SELECT count(*) FROM callq.jobs) = 3").await;
+    rig.sql("UPDATE callq.jobs SET run_at = run_at - interval '10 s', nominal_at = nominal_at - interval '10 s'")
+        .await;
+    // One was refused before, and certainly rang nobody.
+    rig.sql("UPDATE callq.jobs SET attempt = 1 WHERE id = (SELECT min(id) FROM callq.jobs)")
+        .await;
+    word(&rig, "pause_schedule('pause')").await;
+    rig.sql("UPDATE callq.schedules SET enabled = false WHERE name = 'off'")
+        .await;
+    word(&rig, "remove_schedule('remove')").await;
+    rig.sql("SELECT callq.resume_all()").await;
+    for (id, why) in ids.into_iter().zip(["paused", "paused", "removed"]) {
+        assert_eq!(
+            firings(&rig, id).await,
+            [format!("cancelled schedule_{why}")]
+        );
+    }
+    worker.stop().await.unwrap();
+    assert_eq!(rig.sandbox.ledger().requests().len(), 0);
+}
+
+#[tokio::test]
 async fn what_is_paused_skipped_or_removed_takes_back_what_was_made_ahead() {
     let rig = rig().await;
     rig.sql(HELD).await;

@@ -123,3 +123,23 @@ async fn a_short_period_skips_nothing_while_each_call_is_finished_in_time() {
         "each in its turn: {told:?}"
     );
 }
+
+#[tokio::test]
+async fn a_call_that_was_still_to_be_sent_when_the_next_was_looked_at_counts_at_its_time() {
+    let rig = rig().await;
+    let columns = [
+        ("on_times", in_seconds(&[4, 9])),
+        // As the default is for a schedule of every five seconds.
+        ("ttl", "'5 s'".to_owned()),
+    ];
+    let columns = columns
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let id = schedule(&rig, "stall-jack", &columns).await;
+    let worker = rig.worker().await;
+    until(&rig, "EXISTS (SELECT FROM callq.skipped_firings)").await;
+    assert_eq!(rig.sandbox.ledger().requests().len(), 1);
+    let told = firings(&rig, id).await;
+    assert_eq!(told[1..], ["skipped overlap 1"], "{told:?}");
+    worker.stop().await.unwrap();
+}

@@ -45,7 +45,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0009_schedules.sql",
-        "57f86dbd922a5634f4c01afb429fd2eadaf4cba8fd15c06182994ce5a42466cb",
+        "d9f893ecdd89b02d8facb6296d58625f9c384d8b36f5348937d6ecb0ba5385c2",
     ),
 ];
 
