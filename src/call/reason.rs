@@ -64,6 +64,8 @@ reasons! {
     FiringSkipped = "firing_skipped",
     /// Of a firing: its schedule was paused or disabled.
     SchedulePaused = "schedule_paused",
+    /// Of a firing: its schedule was changed before it rang.
+    Superseded = "superseded",
     /// Of a firing: its local day did not exist.
     NonexistentDay = "nonexistent_day",
     /// Of a firing: the database refused its job.

@@ -43,6 +43,10 @@ pub struct DueSchedule {
     pub skip_next: u32,
     /// If it was reckoned with other zone data, or none: the firings that are made ahead of it.
     pub pending: Option<Vec<DateTime<Utc>>>,
+    /// Firings that were known when the schedule was changed, in order.
+    pub owed: Vec<DateTime<Utc>>,
+    /// Whether others have reckoned it, and have had little time to do so again.
+    pub others_can: bool,
     /// The database's clock when it was read.
     pub now: DateTime<Utc>,
 }
@@ -134,6 +138,17 @@ pub struct Fired {
     pub overtaken: u64,
 }
 
+/// A schedule that was marked as at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The schedule.
+    pub id: i64,
+    /// Whether its fault was another one before, or none.
+    pub news: bool,
+    /// How many firings are told as not made.
+    pub told: u64,
+}
+
 /// How long until a worker has to look at schedules again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextLook {
@@ -144,8 +159,15 @@ pub struct NextLook {
 }
 
 impl Store {
+    /// How long a row of `callq.skipped_firings` is kept: longer than any schedule's year.
+    pub const SKIPPED_KEPT: Duration = Duration::from_hours(400 * 24);
+
+    /// The most of these rows that are read, and deleted, at once.
+    pub const SKIPPED_STEP: i64 = 1000;
+
     /// The schedules to be looked at now, at most `limit`, those that wait longest first; without
-    /// those that were reckoned with newer zone data than `zone_data`.
+    /// those that were reckoned with newer zone data than `zone_data`, and for a while without
+    /// those of `unknown_zones` that others have reckoned.
     ///
     /// # Errors
     /// If the database cannot answer.
@@ -153,13 +175,19 @@ impl Store {
         &self,
         limit: usize,
         zone_data: &str,
+        unknown_zones: &[String],
     ) -> Result<Vec<DueSchedule>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = bounded!(
             self,
             "look for schedules that are due",
             fetch_all,
-            sqlx::query_file!("src/store/schedules_due.sql", limit, zone_data)
+            sqlx::query_file!(
+                "src/store/schedules_due.sql",
+                limit,
+                zone_data,
+                unknown_zones
+            )
         )?;
         let due = rows.into_iter().map(|row| DueSchedule {
             id: row.id,
@@ -185,6 +213,8 @@ impl Store {
             barred_reason: row.barred_reason,
             skip_next: u32::try_from(row.skip_next).unwrap_or(0),
             pending: row.pending,
+            owed: row.owed,
+            others_can: row.others_can,
             now: row.now,
         });
         Ok(due.collect())
@@ -194,12 +224,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot answer.
-    pub async fn next_look(&self, zone_data: &str) -> Result<NextLook, StoreError> {
+    pub async fn next_look(
+        &self,
+        zone_data: &str,
+        unknown_zones: &[String],
+    ) -> Result<NextLook, StoreError> {
         let row = bounded!(
             self,
             "look for the next schedule",
             fetch_one,
-            sqlx::query_file!("src/store/schedules_wait.sql", zone_data)
+            sqlx::query_file!("src/store/schedules_wait.sql", zone_data, unknown_zones)
         )?;
         Ok(NextLook {
             due_in: row.next_s.map(|s| duration(s).unwrap_or_default()),
@@ -264,7 +298,7 @@ impl Store {
     }
 
     /// Marks schedules that cannot be reckoned, each with its id, the turn it was read in, and what
-    /// is wrong. Returns the ids of those that had not changed meanwhile.
+    /// is wrong. Returns those that had not changed meanwhile.
     ///
     /// # Errors
     /// If the database cannot answer.
@@ -272,22 +306,28 @@ impl Store {
         &self,
         faults: &[(i64, i64, String)],
         zone_data: &str,
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Vec<Marked>, StoreError> {
         let ids: Vec<i64> = faults.iter().map(|fault| fault.0).collect();
         let turns: Vec<i64> = faults.iter().map(|fault| fault.1).collect();
         let errors: Vec<String> = faults.iter().map(|fault| fault.2.clone()).collect();
-        watched!(
+        let rows = watched!(
             self,
             "mark schedules that are at fault",
             fetch_all,
-            sqlx::query_file_scalar!(
+            sqlx::query_file!(
                 "src/store/schedules_at_fault.sql",
                 &ids,
                 &turns,
                 &errors,
                 zone_data
             )
-        )
+        )?;
+        let marked = rows.into_iter().map(|row| Marked {
+            id: row.id,
+            news: row.news,
+            told: u64::try_from(row.told).unwrap_or(0),
+        });
+        Ok(marked.collect())
     }
 
     /// How many schedules are at fault, counted up to 1000.
@@ -300,6 +340,24 @@ impl Store {
             "count the schedules at fault",
             fetch_one,
             sqlx::query_file_scalar!("src/store/schedules_faulty.sql")
+        )
+    }
+
+    /// Deletes the records of firings that were not made and are older than
+    /// [`Self::SKIPPED_KEPT`], among the oldest [`Self::SKIPPED_STEP`]. Returns how many it were.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn prune_skipped_firings(&self) -> Result<i64, StoreError> {
+        bounded!(
+            self,
+            "delete old records of firings",
+            fetch_one,
+            sqlx::query_file_scalar!(
+                "src/store/skipped_prune.sql",
+                Self::SKIPPED_KEPT.as_secs_f64(),
+                Self::SKIPPED_STEP
+            )
         )
     }
 

@@ -14,6 +14,7 @@
 -- looked at again, in half the time that is left, until it has come. Then it is told as skipped, or the earlier one is cancelled.
 -- At most one firing of a schedule may be ahead if overlaps matter: those of this statement do not see each other.
 --
+-- What a schedule owed is decided with this.
 -- No row of a job is waited for: a schedule of which somebody has locked one that has to change is tried again.
 -- Index: the primary keys, firings_made_once for what is there, firings_unfinished for overlaps.
 WITH given AS (
@@ -39,7 +40,13 @@ WITH given AS (
     FROM asked AS f
     CROSS JOIN LATERAL (
         SELECT j.id, j.state, j.attempt, j.reason FROM callq.jobs AS j
-        WHERE j.schedule_id = f.schedule_id AND j.nominal_local = f.nominal_local AND j.nominal_fold = f.nominal_fold LIMIT 1) AS j
+        WHERE j.schedule_id = f.schedule_id AND j.nominal_local = f.nominal_local AND j.nominal_fold = f.nominal_fold
+        -- One that waits since before the time zone was changed has no local time any more.
+        UNION ALL
+        SELECT j.id, j.state, j.attempt, j.reason FROM callq.jobs AS j
+        WHERE j.schedule_id = f.schedule_id AND j.state IN ('scheduled', 'dialing', 'in_doubt')
+          AND j.nominal_local IS NULL AND j.nominal_at = f.nominal_at
+        LIMIT 1) AS j
 ), earlier AS MATERIALIZED (
     SELECT f.schedule_id, f.nominal_at, f.ahead, f.overlap, j.id
     FROM asked AS f
@@ -133,6 +140,7 @@ WITH given AS (
         zone_data = $11::text,
         error = left(r.error, 500),
         error_at = CASE WHEN r.error IS NOT NULL THEN now() END,
+        owed = '{}',
         barred_until = NULL,
         barred_reason = NULL,
         skip_next = greatest(0, s.skip_next - r.skips),

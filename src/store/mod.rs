@@ -43,7 +43,7 @@ pub use claim::{ClaimOrder, Claimed, Claims};
 pub use codes::CodeRow;
 pub use connect::{Store, StoreError};
 pub use enqueue::{Added, Import, JobLine, NewJob, Refused};
-pub use fire::{Decision, DueSchedule, Fired, Make, NextLook, Tell, Timeliness};
+pub use fire::{Decision, DueSchedule, Fired, Make, Marked, NextLook, Tell, Timeliness};
 pub use gauge::Gauge;
 pub use grant::{Ask, Grant, LEVELS, Lows};
 pub use history::{Standing, Waiting};

@@ -151,7 +151,8 @@ impl Store {
         answer(said.map(ScheduleAnswer::Word), "resume a schedule")
     }
 
-    /// Leaves out the next firing of a schedule: `skipped`, `nothing_to_skip` or `paused`.
+    /// Leaves out the next firing of a schedule: `skipped`, `nothing_to_skip`, `paused` or
+    /// `disabled`.
     ///
     /// # Errors
     /// If the database cannot answer.

@@ -3,6 +3,6 @@
 WITH locked AS MATERIALIZED (
     SELECT s.id, s.turn FROM callq.schedules AS s WHERE s.id = $1 FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE callq.schedules AS s SET turn = s.turn + 1, check_at = '-infinity', cursor_at = least(s.cursor_at, now())
+UPDATE callq.schedules AS s SET turn = s.turn + 1, check_at = now(), cursor_at = least(s.cursor_at, now())
 FROM locked AS l
 WHERE s.id = l.id AND l.turn = $2 AND callq.withdraw_firings(l.id, 'superseded') >= 0

@@ -14,7 +14,7 @@ WITH step AS MATERIALIZED (
     ORDER BY s.id
     FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
-    UPDATE callq.schedules AS s SET check_at = '-infinity', turn = s.turn + 1
+    UPDATE callq.schedules AS s SET check_at = now(), turn = s.turn + 1
     WHERE s.id = ANY (ARRAY(SELECT l.id FROM locked AS l))
     RETURNING s.id
 )

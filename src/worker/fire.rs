@@ -1,6 +1,9 @@
 //! Duty: firing schedules. Any worker does it for all apps, and none leads: whoever comes first
 //! fires, and the others find the schedule's turn gone.
 //!
+//! A worker that does not know a schedule's zone leaves it for a while to those that do; if there
+//! are none, the schedule is at fault.
+//!
 //! The loop sleeps until a schedule is to be looked at, a notification comes or the poll interval
 //! is over. One statement reads what is due, `reckon` decides on the database's clock, and one
 //! statement carries it out ([`crate::store::Store::fire`]); a worker that is killed in between has
@@ -22,6 +25,9 @@ const BATCH_MAX: usize = 1000;
 /// The most jobs and records of one statement, far from its time limit.
 const ROWS_MAX: usize = 2000;
 
+/// The most names of unknown zones that are remembered: more than the tz database has.
+const UNKNOWN_MAX: usize = 1000;
+
 /// How long the loop waits after the database could not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -36,6 +42,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
         ctx,
         timetables: Timetables::default(),
         left_alone: false,
+        unknown_zones: Vec::new(),
         passed_over: 0,
         failing: false,
     };
@@ -89,6 +96,8 @@ struct Firer {
     timetables: Timetables,
     /// Whether it was said that some schedules wait for a worker with newer zone data.
     left_alone: bool,
+    /// Names of zones that this worker's data does not have, at most [`UNKNOWN_MAX`].
+    unknown_zones: Vec<String>,
     /// In how many looks in a row a schedule that was due could not be had.
     passed_over: u32,
     /// Whether it was said that the database does not let it.
@@ -103,7 +112,11 @@ impl Firer {
             return Ok(self.ctx.poll_interval);
         }
         let zone_data = zone_data_version();
-        let due = self.ctx.store.due_schedules(BATCH_MAX, zone_data).await?;
+        let due = self
+            .ctx
+            .store
+            .due_schedules(BATCH_MAX, zone_data, &self.unknown_zones)
+            .await?;
         let found = due.len();
         let mut done = 0;
         if found > 0 {
@@ -113,7 +126,11 @@ impl Firer {
             return Ok(Duration::ZERO);
         }
         let asked = Instant::now();
-        let next = self.ctx.store.next_look(zone_data).await?;
+        let next = self
+            .ctx
+            .store
+            .next_look(zone_data, &self.unknown_zones)
+            .await?;
         self.say_if_left_alone(next.left_alone);
         let poll = self.ctx.poll_interval;
         if found > done {
@@ -169,6 +186,7 @@ impl Firer {
                         rows = 0;
                     }
                 }
+                Outcome::LeftToOthers => self.not_ours(&row),
                 Outcome::AtFault(fault) => faults.push((row, fault)),
                 Outcome::MadeForOtherInstants => {
                     self.ctx.store.withdraw_firings(row.id, row.turn).await?;
@@ -180,6 +198,19 @@ impl Firer {
         }
         done += self.fire(batch).await?;
         Ok(done + self.mark(faults).await?)
+    }
+
+    /// Remembers a zone that only others know.
+    fn not_ours(&mut self, row: &DueSchedule) {
+        if self.unknown_zones.len() < UNKNOWN_MAX && !self.unknown_zones.contains(&row.tz) {
+            tracing::warn!(
+                zone = readable(&row.tz),
+                zone_data = zone_data_version(),
+                "this worker's time zone data does not have a zone that others know: its \
+                 schedules are left to them"
+            );
+            self.unknown_zones.push(row.tz.clone());
+        }
     }
 
     /// Marks what cannot be reckoned; it stops no other.
@@ -196,8 +227,12 @@ impl Firer {
             .store
             .mark_schedules(&given, zone_data_version())
             .await?;
-        for (row, fault) in faults.iter().filter(|(row, _)| marked.contains(&row.id)) {
-            at_fault(row, fault);
+        for one in &marked {
+            self.ctx.metrics.firings_skipped(one.told);
+            let found = faults.iter().find(|(row, _)| row.id == one.id);
+            if let Some((row, fault)) = found.filter(|_| one.news || one.told > 0) {
+                at_fault(row, fault);
+            }
         }
         Ok(marked.len())
     }

@@ -38,6 +38,7 @@ mod owed;
 mod pauses;
 mod place;
 mod probe;
+mod prune;
 mod reckon;
 mod record;
 mod rescue;

@@ -15,8 +15,8 @@ use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
 use super::{
-    WorkerConfig, WorkerError, beat, claim, fire, ground, history, listen, pauses, record, rescue,
-    serve,
+    WorkerConfig, WorkerError, beat, claim, fire, ground, history, listen, pauses, prune, record,
+    rescue, serve,
 };
 use crate::store::{Program, Schema, Store};
 
@@ -174,6 +174,7 @@ impl Worker {
         duties.spawn(watched(&broken, rescue::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, claim::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, fire::run(Arc::clone(&ctx))));
+        duties.spawn(watched(&broken, prune::run(Arc::clone(&ctx))));
         duties.close();
 
         let whole = tokio::select! {

@@ -10,6 +10,7 @@ mod firing;
 mod overlaps;
 mod speed;
 mod sql_rows;
+mod withdrawn;
 mod zones;
 
 use sqlx::AssertSqlSafe;

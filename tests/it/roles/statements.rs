@@ -66,6 +66,7 @@ const WHO: &[(&str, &str)] = &[
     ("show_attempts.sql", "e"),
     ("show_job.sql", "e"),
     ("skipped_firings.sql", "e"),
+    ("skipped_prune.sql", "w"),
     ("slow_down.sql", "w"),
     ("status.sql", "ew"),
     ("succeed.sql", "w"),

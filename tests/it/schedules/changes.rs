@@ -70,7 +70,10 @@ async fn what_is_paused_or_removed_rings_nobody_though_its_time_has_come() {
     for (id, why) in ids.into_iter().zip(["paused", "paused", "removed"]) {
         assert_eq!(
             firings(&rig, id).await,
-            [format!("cancelled schedule_{why}")]
+            [
+                format!("cancelled schedule_{why}"),
+                format!("skipped schedule_{why} 1")
+            ]
         );
     }
     worker.stop().await.unwrap();

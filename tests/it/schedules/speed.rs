@@ -46,9 +46,19 @@ async fn a_look_reads_what_is_due_and_firing_reads_no_past_however_much_there_is
             rig.sql("VACUUM (ANALYZE) callq.schedules").await;
             rig.sql("VACUUM (ANALYZE) callq.jobs").await;
         }
-        let look = cost(&mut session, statements::schedules_due(), "1000, '2026a'").await;
+        let look = cost(
+            &mut session,
+            statements::schedules_due(),
+            "1000, '2026a', '{Europe/Nowhere}'",
+        )
+        .await;
         assert!(look.0 < 100 && look.1 == 0, "analysed {analysed}: {look:?}");
-        let wait = cost(&mut session, statements::schedules_wait(), "'2026a'").await;
+        let wait = cost(
+            &mut session,
+            statements::schedules_wait(),
+            "'2026a', '{Europe/Nowhere}'",
+        )
+        .await;
         assert!(wait.0 < 100 && wait.1 == 0, "analysed {analysed}: {wait:?}");
         let turn: i64 = rig
             .value("SELECT turn FROM callq.schedules WHERE id = 1")

@@ -114,6 +114,16 @@ async fn a_row_that_breaks_a_rule_is_refused_with_the_column_the_fault_and_what_
             "media_type is \"audio\": it must be Audio or Video, spelled so",
         ),
         (
+            "every",
+            "'1 month'",
+            "every is 1 mon: it must be whole seconds, from 1 s to 366 days, without months and years, which are not always equally long",
+        ),
+        (
+            "every",
+            "'1 year -360 days'",
+            "every is 1 year -360 days: it must be whole seconds, from 1 s to 366 days, without months and years, which are not always equally long",
+        ),
+        (
             "cron, metadata",
             "'* * * * *', '{\"a\": 1e400}'",
             "metadata has a number that is too large: each must be within the range of a double, from -1.7976931348623157e308 to 1.7976931348623157e308",
@@ -126,4 +136,18 @@ async fn a_row_that_breaks_a_rule_is_refused_with_the_column_the_fault_and_what_
     ] {
         assert_eq!(refused(columns, values).await, said);
     }
+}
+
+#[tokio::test]
+async fn a_month_that_stands_in_every_already_may_stay_and_may_not_be_given() {
+    let rig = rig().await;
+    rig.sql("BEGIN; SET LOCAL session_replication_role = replica;
+        INSERT INTO callq.schedules (name, every, tz, robot_account, callees) VALUES ('old', '1 month', 'UTC', 'robot', '{jack}'); COMMIT")
+        .await;
+    rig.sql("UPDATE callq.schedules SET callees = '{jill}', every = every; UPDATE callq.schedules SET every = '30 days'")
+        .await;
+    let again = sqlx::query("UPDATE callq.schedules SET every = '1 month'")
+        .execute(rig.db.pool())
+        .await;
+    assert!(again.is_err(), "though 30 days are equal to it");
 }

@@ -29,8 +29,8 @@ statements! {
     lapse: "bigint, float8",
     list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
-    schedules_due: "bigint, text",
-    schedules_wait: "text",
+    schedules_due: "bigint, text, text[]",
+    schedules_wait: "text, text[]",
     settle: "bigint, float8",
 }
 

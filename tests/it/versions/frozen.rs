@@ -47,6 +47,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0009_schedules.sql",
         "d9f893ecdd89b02d8facb6296d58625f9c384d8b36f5348937d6ecb0ba5385c2",
     ),
+    (
+        "0010_firings.sql",
+        "fe8bcc03b0d9a4393821c5c84fc975fdfd8b1348e0c788fce806c508798fa66d",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
