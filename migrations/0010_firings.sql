@@ -244,7 +244,8 @@ BEGIN
     PERFORM callq.tell_unfired(OLD.id, OLD.app, OLD.name, 'schedule_removed',
         ARRAY(SELECT w.at FROM unnest(v_withdrawn) AS w(at) WHERE w.at <= now()));
     PERFORM callq.tell_unfired(OLD.id, OLD.app, OLD.name, callq.why_unfired(OLD, 'schedule_removed'),
-        ARRAY(SELECT k.at FROM unnest(OLD.owed || OLD.upcoming) AS k(at) WHERE k.at <= now()), 'the schedule was removed; later ones are not counted');
+        ARRAY(SELECT k.at FROM unnest(OLD.owed || OLD.upcoming) AS k(at) WHERE k.at <= now()),
+        'the schedule was removed' || CASE WHEN now() >= ALL (OLD.upcoming) THEN '; later ones are not counted' ELSE '' END);
     RETURN OLD;
 END $$;
 COMMENT ON FUNCTION callq.forget_schedule IS 'Trigger: a schedule that is removed takes back what waits, and tells those firings whose time has come; its other jobs stay.';

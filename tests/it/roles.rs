@@ -232,6 +232,11 @@ async fn what_one_role_may_not_do_though_another_does() {
             ("e", "SELECT callq.apply_schedules('[]')"),
             ("w", "UPDATE callq.schedules SET turn = turn, cursor_at = cursor_at, check_at = check_at"),
             ("w", "SELECT callq.remake_firing(1, now(), now(), now()), callq.overtake_job(1), callq.withdraw_firings(1, 'superseded')"),
+            ("w", "UPDATE callq.schedules SET owed = owed"),
+            ("w", "DELETE FROM callq.skipped_firings WHERE id < 0"),
+            ("", "UPDATE callq.skipped_firings SET firings = 1"),
+            ("", "SELECT callq.take_firings_back(1, 'superseded'), callq.tell_unfired(1, 'a', 'a', 'missed', '{}')"),
+            ("", "UPDATE callq.jobs SET moved_at = now()"),
             ("w", "INSERT INTO callq.skipped_firings (schedule_id, app, name, reason, first_nominal_at, last_nominal_at, firings) VALUES (1, 'a', 'a', 'missed', now(), now(), 1)"),
         ] {
             for (letter, login) in ["e", "w", "r", "nobody"].iter().zip(logins.iter().chain([&nobody])) {

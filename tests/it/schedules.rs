@@ -7,6 +7,7 @@ mod catching_up;
 mod changes;
 mod faults;
 mod firing;
+mod meddling;
 mod overlaps;
 mod speed;
 mod sql_rows;

@@ -514,6 +514,7 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
             "superseded",
             "schedule_paused",
             "schedule_removed",
+            "schedule_at_fault",
             "firing_forgotten",
         ] {
             if source.text.contains(&format!("'{word}')"))

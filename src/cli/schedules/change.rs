@@ -86,7 +86,8 @@ impl RunNow {
 
 /// Leave out the next firing of a schedule; again, the one after it too.
 ///
-/// A call that was made ahead for it is cancelled. It is told in callq.skipped_firings.
+/// The next one is the next that has not rung, also if its time has come and it waits for its
+/// jitter. A call that was made for it is cancelled. It is told in callq.skipped_firings.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  callq schedules skip-next wake-up-call")]
 pub(super) struct SkipNext {
@@ -102,7 +103,13 @@ impl SkipNext {
     pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
         let (app, name) = (self.which.app(), self.which.name());
         let answer = store.skip_next(app, name).await?;
-        tell(&self.which, store, answer, self.json).await
+        match &answer {
+            ScheduleAnswer::Word(word) if !self.json => {
+                let shown = self.which.shown();
+                print::line(&format!("{shown}: {}", skip_sentence(word)))
+            }
+            _ => tell(&self.which, store, answer, self.json).await,
+        }
     }
 }
 
@@ -174,8 +181,17 @@ fn sentence(word: &str) -> &str {
         "already_paused" => "is paused already",
         "not_paused" => "is not paused",
         "disabled" => "is not paused, and does not ring because enabled is false",
+        other => other,
+    }
+}
+
+/// What the word of `skip-next` means: here a pause is why nothing is done.
+fn skip_sentence(word: &str) -> &str {
+    match word {
         "skipped" => "the next firing is left out",
         "nothing_to_skip" => "never rings again: there is nothing to leave out",
+        "paused" => "is paused, and rings nobody: there is nothing to leave out",
+        "disabled" => "does not ring because enabled is false: there is nothing to leave out",
         other => other,
     }
 }

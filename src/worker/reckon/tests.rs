@@ -1,3 +1,5 @@
+//! What becomes of schedules, as clock times of one morning.
+
 use super::*;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -210,4 +212,78 @@ fn a_row_that_cannot_be_reckoned_says_which_column_is_at_fault() {
         "{}",
         fault(&broken)
     );
+}
+
+#[test]
+fn what_is_owed_is_made_if_the_schedule_still_has_it_and_else_told() {
+    let mut row = row("0,30 9 * * *", "09:00:40", "09:00:41");
+    row.jitter = Duration::from_mins(5);
+    // 09:00 waited for its jitter; 08:00 is of an earlier definition; the others are to come.
+    row.owed = ["08:00:00", "09:00:00", "09:15:00", "09:30:00"]
+        .map(at)
+        .to_vec();
+    let decision = decided(&row);
+    let told = vec!["superseded 08:00:00-08:00:00 1".to_owned()];
+    assert_eq!(shown(&decision), (vec!["09:00:00 come".to_owned()], told));
+    let made = decision.makes[0];
+    assert!(made.run_at > row.now && made.run_at < at("09:05:00"));
+    // Its jitter is over: it rings now, not in the past.
+    row.now = at("09:25:00");
+    row.cursor_at = at("09:25:00");
+    assert_eq!(decided(&row).makes[0].run_at, row.now);
+    // Its deadline is over, half an hour later.
+    row.now = at("09:30:00");
+    row.cursor_at = at("09:30:00");
+    row.owed = vec![at("09:00:00")];
+    let told = shown(&decided(&row)).1;
+    assert_eq!(told, ["superseded 09:00:00-09:00:00 1"]);
+}
+
+#[test]
+fn what_is_owed_overlaps_like_any_other_firing() {
+    let mut row = row("0,5 9 * * *", "09:00:40", "09:05:01");
+    row.ttl = Some(Duration::from_hours(1));
+    row.owed = vec![at("09:00:00")];
+    let skip = shown(&decided(&row));
+    assert_eq!(skip.0, ["09:00:00 come"]);
+    assert_eq!(skip.1, ["overlap 09:05:00-09:05:00 1"]);
+    row.overlap = "cancel_previous".to_owned();
+    assert_eq!(shown(&decided(&row)).0, ["09:05:00 come"]);
+    row.overlap = "allow".to_owned();
+    assert_eq!(shown(&decided(&row)).0, ["09:00:00 come", "09:05:00 come"]);
+}
+
+#[test]
+fn what_is_owed_is_told_and_not_made_if_nothing_is_to_ring() {
+    let mut row = row("0 9 * * *", "09:00:40", "09:00:41");
+    row.owed = vec![at("09:00:00")];
+    row.barred_until = Some(at("09:00:40"));
+    row.barred_reason = Some("firing_forgotten".to_owned());
+    let barred = shown(&decided(&row));
+    let told = vec!["firing_forgotten 09:00:00-09:00:00 1".to_owned()];
+    assert_eq!(barred, (vec![], told));
+    row.barred_until = None;
+    row.stopped_at = Some(at("09:00:40"));
+    let stopped = decided(&row);
+    let told = vec!["schedule_paused 09:00:00-09:00:00 1".to_owned()];
+    assert_eq!(shown(&stopped), (vec![], told));
+    assert_eq!(
+        stopped.upcoming.len(),
+        10,
+        "they are told of, should it be removed"
+    );
+}
+
+#[test]
+fn a_zone_that_only_others_know_is_left_to_them() {
+    let mut row = row("0 9 * * *", "08:00:00", "09:00:00");
+    row.tz = "Europe/Nowhere".to_owned();
+    row.others_can = true;
+    let outcome = Timetables::default().reckon(&row);
+    assert!(matches!(outcome, Outcome::LeftToOthers), "{outcome:?}");
+    // What is wrong with the rest, everybody can tell.
+    row.tz = "UTC".to_owned();
+    row.cron = Some("never".to_owned());
+    let outcome = Timetables::default().reckon(&row);
+    assert!(matches!(outcome, Outcome::AtFault(_)), "{outcome:?}");
 }

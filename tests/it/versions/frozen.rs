@@ -49,7 +49,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0010_firings.sql",
-        "fe8bcc03b0d9a4393821c5c84fc975fdfd8b1348e0c788fce806c508798fa66d",
+        "fa0dd2ad4ec5fc9e47928f9099c1ca544cbaf913fdbea09c8d757314f4b89206",
     ),
 ];
 

@@ -149,6 +149,24 @@ async fn each_verb_answers_with_what_it_did() {
         &["schedule meds: is paused already\n"],
     );
     says(&jobs.run(&["list"]).await, &["paused: Jack is away"]);
+    says(
+        &jobs.run(&["skip-next", "meds"]).await.with_code(0),
+        &["schedule meds: is paused, and rings nobody: there is nothing to leave out\n"],
+    );
+    sql(
+        &jobs.database,
+        "UPDATE callq.schedules SET enabled = NOT enabled WHERE name = 'meds'",
+    )
+    .await;
+    says(
+        &jobs.run(&["skip-next", "meds"]).await.with_code(0),
+        &["schedule meds: does not ring because enabled is false: there is nothing to leave out\n"],
+    );
+    sql(
+        &jobs.database,
+        "UPDATE callq.schedules SET enabled = NOT enabled WHERE name = 'meds'",
+    )
+    .await;
     let shown = jobs.run(&["show", "meds"]).await;
     says(
         &shown,
