@@ -216,7 +216,7 @@ fn a_row_that_cannot_be_reckoned_says_which_column_is_at_fault() {
 
 #[test]
 fn what_is_owed_is_made_if_the_schedule_still_has_it_and_else_told() {
-    let mut row = row("0,30 9 * * *", "09:00:40", "09:00:41");
+    let mut row = row("0,30 9 * * *", "09:00:01", "09:00:01");
     row.jitter = Duration::from_mins(5);
     // 09:00 waited for its jitter; 08:00 is of an earlier definition; the others are to come.
     row.owed = ["08:00:00", "09:00:00", "09:15:00", "09:30:00"]
