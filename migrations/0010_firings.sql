@@ -99,6 +99,7 @@ DECLARE
     v_stops boolean := NEW.paused_at IS NOT NULL OR NEW.enabled IS FALSE;
     v_withdrawn timestamptz[] := '{}';
     v_missed timestamptz[];
+    v_until timestamptz;
     v_item text;
 BEGIN
     v_refusal := callq.schedule_refusal(NEW);
@@ -198,7 +199,7 @@ BEGIN
         NEW.cursor_at := now();
         NEW.barred_until := NULL;
         NEW.barred_reason := NULL;
-        NEW.owed := callq.instants(OLD.owed || v_withdrawn || ARRAY(SELECT u.at FROM unnest(OLD.upcoming) AS u(at) WHERE u.at > now()));
+        NEW.owed := callq.instants(ARRAY(SELECT o.at FROM unnest(OLD.owed || v_withdrawn || OLD.upcoming) AS o(at) WHERE o.at <> ALL (v_missed)));
         NEW.upcoming := '{}';
     ELSE
         NEW.cursor_at := least(OLD.cursor_at, now());
@@ -213,10 +214,14 @@ BEGIN
         NEW.barred_until := now();
         NEW.barred_reason := 'schedule_paused';
     END IF;
-    IF v_stops OR OLD.stopped_at IS NOT NULL THEN
-        PERFORM callq.tell_unfired(OLD.id, OLD.app, OLD.name, 'schedule_paused',
-            ARRAY(SELECT o.at FROM unnest(NEW.owed) AS o(at) WHERE o.at <= now()));
-        NEW.owed := ARRAY(SELECT o.at FROM unnest(NEW.owed) AS o(at) WHERE o.at > now());
+    -- Of a pause nothing is made up for. What is behind the cursor is a worker's to decide, as far as it still is.
+    v_until := CASE WHEN v_stops OR OLD.stopped_at IS NOT NULL THEN now() ELSE OLD.barred_until END;
+    v_until := least(v_until, NEW.cursor_at, now());
+    IF (v_stops OR OLD.stopped_at IS NOT NULL OR OLD.barred_until IS NOT NULL) AND cardinality(NEW.owed) > 0 THEN
+        PERFORM callq.tell_unfired(OLD.id, OLD.app, OLD.name,
+            CASE WHEN v_stops OR OLD.stopped_at IS NOT NULL THEN 'schedule_paused' ELSE coalesce(OLD.barred_reason, 'schedule_paused') END,
+            ARRAY(SELECT o.at FROM unnest(NEW.owed) AS o(at) WHERE o.at <= v_until));
+        NEW.owed := ARRAY(SELECT o.at FROM unnest(NEW.owed) AS o(at) WHERE o.at > v_until);
     END IF;
     PERFORM callq.wake_for_schedules();
     RETURN NEW;

@@ -213,11 +213,11 @@ impl Decider<'_> {
             tell(decision, Reason::Overlap.as_str(), Some(span));
         }
         for firing in made {
-            let mut make = self.make(&firing, Timeliness::Come);
+            let mut job = self.make(&firing, Timeliness::Come);
             if firing.at <= self.row.cursor_at {
-                make.run_at = make.run_at.max(now);
+                job.run_at = job.run_at.max(now);
             }
-            decision.makes.push(make);
+            decision.makes.push(job);
         }
     }
 

@@ -22,7 +22,8 @@ const WAYS: [&str; 9] = [
 
 const MEND: &str =
     "UPDATE callq.schedules SET cron = CASE cron WHEN 'never' THEN '*/2 * * * * *' ELSE cron END,
-    jitter = '900 ms', enabled = true WHERE cron = 'never' OR jitter > '1 second' OR NOT enabled";
+    jitter = '900 ms', enabled = true WHERE cron = 'never' OR jitter > '1 second' OR NOT enabled;
+    SELECT callq.resume_schedule('a')";
 
 /// The firings that all definitions have, until it ended: those that rang, and whether each is told.
 const RANG_OR_TOLD: &str = "
@@ -61,7 +62,7 @@ async fn whatever_is_done_to_a_schedule_no_firing_is_lost_in_silence_or_rings_tw
         rig.sql(way).await;
     }
     rig.sql(MEND).await;
-    rig.sql("SELECT callq.resume_schedule('a'); UPDATE callq.schedules SET skip_next = 0; CREATE TABLE ended AS SELECT now() AS at")
+    rig.sql("UPDATE callq.schedules SET skip_next = 0; CREATE TABLE ended AS SELECT now() AS at")
         .await;
     until(
         &rig,
@@ -71,6 +72,7 @@ async fn whatever_is_done_to_a_schedule_no_firing_is_lost_in_silence_or_rings_tw
     )
     .await;
     let all = texts(&rig, RANG_OR_TOLD).await;
+    println!("{}", all.join("\n"));
     let silent = all.iter().filter(|line| line.ends_with(" 0"));
     assert_eq!(silent.count(), 0, "{all:#?} {done:#?}");
     let twice = "SELECT concat_ws(' ', j.nominal_at, count(*)) FROM callq.jobs AS j WHERE j.attempt > 0 GROUP BY j.nominal_at HAVING count(*) > 1

@@ -49,7 +49,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0010_firings.sql",
-        "fa0dd2ad4ec5fc9e47928f9099c1ca544cbaf913fdbea09c8d757314f4b89206",
+        "6b419cebaccf0cf34f2700a42e1f45c6ef41afdd71b0f9bc1c895f6aa9fb5df9",
     ),
 ];
 
