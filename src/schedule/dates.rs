@@ -27,32 +27,49 @@ pub fn parse_dates<T: AsRef<str>>(
     dates.into_iter().take(DATES_MAX + 1).map(read).collect()
 }
 
+/// So many lines of a calendar are told to be wrong; who has more has another file in hand.
+const CALENDAR_FAULTS_MAX: usize = 20;
+
 /// Reads a calendar: a date a line, as `2026-12-25`; what follows a `#` is a comment, and empty
 /// lines count nothing.
 ///
 /// # Errors
-/// If a line is something else, or there are more than [`DATES_MAX`] dates; the text names the
-/// line.
-pub fn parse_calendar(text: &str) -> Result<Vec<NaiveDate>, TimetableFault> {
+/// If a line is something else, or there are more than [`DATES_MAX`] dates; each text names the
+/// line. Of many such lines the first 20 are told, and that there are more.
+pub fn parse_calendar(text: &str) -> Result<Vec<NaiveDate>, Vec<TimetableFault>> {
     let mut dates = Vec::new();
+    let mut faults = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in (1..).zip(text.lines()) {
         let given = line.split('#').next().unwrap_or(line).trim();
         if given.is_empty() {
             continue;
         }
-        let given = date(given).ok_or_else(|| {
-            let given = quoted(given);
-            let must = "must be a date such as 2026-12-25, with a comment after # if any";
-            TimetableFault(format!("line {n} is {given}: {must}"))
-        })?;
-        if dates.len() == DATES_MAX {
-            let problem = format!("line {n} is one date too many: must be at most {DATES_MAX}");
-            return Err(TimetableFault(problem));
+        let problem = match date(given) {
+            Some(given) if dates.len() < DATES_MAX => {
+                dates.push(given);
+                continue;
+            }
+            Some(_) => format!("line {n} is one date too many: must be at most {DATES_MAX}"),
+            None if faults.len() == CALENDAR_FAULTS_MAX => {
+                format!("line {n} is no date either, nor may be others after it")
+            }
+            None => {
+                let given = quoted(given);
+                let must = "must be a date such as 2026-12-25, with a comment after # if any";
+                format!("line {n} is {given}: {must}")
+            }
+        };
+        faults.push(TimetableFault(problem));
+        if faults.len() > CALENDAR_FAULTS_MAX || dates.len() == DATES_MAX {
+            break;
         }
-        dates.push(given);
     }
-    Ok(dates)
+    if faults.is_empty() {
+        Ok(dates)
+    } else {
+        Err(faults)
+    }
 }
 
 impl Zone {
@@ -120,9 +137,18 @@ mod tests {
             ("2026-1-1", "line 1 is \"2026-1-1\""),
             ("2026-12-25 Christmas", "line 1 is"),
         ] {
-            let fault = parse_calendar(text).expect_err(text).to_string();
-            assert!(fault.starts_with(said), "{fault}");
+            let faults = parse_calendar(text).expect_err(text);
+            let [fault] = faults.as_slice() else {
+                panic!("{faults:?}")
+            };
+            assert!(fault.to_string().starts_with(said), "{fault}");
         }
+        let lines = |n: usize| parse_calendar(&"New Year\n".repeat(n)).expect_err("no dates");
+        assert_eq!((lines(3).len(), lines(20).len()), (3, 20));
+        let many = lines(1000);
+        let last = many.last().expect("there are some").to_string();
+        assert_eq!(many.len(), 21);
+        assert!(last.starts_with("line 21 is no date either"), "{last}");
         let many = "2026-12-25\n".repeat(DATES_MAX + 1);
         assert!(parse_calendar(&many).is_err());
     }

@@ -1,5 +1,6 @@
 //! Between which dates a schedule rings, and on which it does not.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
@@ -43,17 +44,23 @@ pub(super) fn except_dates<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) ->
         return Vec::new();
     }
     let mut dates = Vec::with_capacity(given.value.len());
+    let mut seen = HashSet::new();
     for date in &given.value {
         if !reader.may_quote(keys::EXCEPT_DATES, date) {
             continue;
         }
         match parse_dates([&date.value]) {
-            Ok(read) => dates.extend(read),
+            Ok(read) if read.iter().all(|day| seen.insert(*day)) => dates.extend(read),
+            // Another was meant, and would ring.
+            Ok(_) => {
+                let again = &date.value;
+                let what = format!("except_dates has {again} twice: must be different dates");
+                reader.fault(date.at, what);
+            }
             Err(fault) => reader.fault(date.at, fault),
         }
     }
     dates.sort_unstable();
-    dates.dedup();
     dates
 }
 
@@ -79,7 +86,11 @@ pub(super) fn calendars<'a>(
         }
         match calendar::dates(&folder.join(&name.value)) {
             Ok(read) => dates.extend(read),
-            Err(what) => reader.fault(name.at, format_args!("calendars {what}")),
+            Err(faults) => {
+                for what in faults {
+                    reader.fault(name.at, format_args!("calendars {what}"));
+                }
+            }
         }
         names.push(name.value);
     }

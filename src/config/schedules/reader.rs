@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::files::name;
 use super::json;
 use super::keys::{self, Key, Section};
-use super::near::meant;
+use super::near::{meant, nearest};
 use super::text::{self, Lines, Value, article, in_order, key_shown};
 use super::{Fault, Faults, Place, looks_like_a_secret, shown};
 use crate::config::duration;
@@ -29,12 +29,17 @@ pub(super) struct Reader<'a> {
     pub(super) lines: Lines<'a>,
     /// What is wrong so far, each with its place; what is missing stands before all.
     faults: Vec<(usize, Fault)>,
+    /// What was told to be meant by a key that is none: it is not missing beside.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn of(lines: Lines<'a>) -> Self {
-        let faults = Vec::new();
-        Self { lines, faults }
+        Self {
+            lines,
+            faults: Vec::new(),
+            meant: Vec::new(),
+        }
     }
 
     /// Whether nothing is wrong so far.
@@ -93,16 +98,18 @@ impl<'a> Reader<'a> {
         };
         let elsewhere = keys::ALL.iter().find(|known| known.name == name);
         let never = keys::NOT_IN_CALL.iter().find(|(column, _)| *column == name);
+        self.meant.extend(elsewhere.map(|known| known.name));
         let way_out = match (elsewhere.map(|known| known.section), never) {
             (Some(Section::Top), _) => "it belongs above [call]".to_owned(),
             (Some(Section::Call), _) => "it belongs in [call]".to_owned(),
             (None, Some((_, instead))) => (*instead).to_owned(),
             (None, None) => {
                 let known = keys::of(section).map(|key| key.name);
-                let mut known: Vec<&str> = known.collect();
+                let mut known: Vec<&'static str> = known.collect();
                 if section == Section::Top {
                     known.push(keys::CALL);
                 }
+                self.meant.extend(nearest(name, known.iter().copied()));
                 meant(name, &known)
             }
         };
@@ -136,14 +143,23 @@ impl<'a> Reader<'a> {
         !secret
     }
 
+    /// Whether another key stands where this was meant, which is told.
+    pub(super) fn is_meant(&self, key: &Key) -> bool {
+        self.meant.contains(&key.name)
+    }
+
     /// Tells that a key is missing.
     pub(super) fn missing(&mut self, key: &Key) {
         let (path, allowed) = (key.path(), key.allowed);
-        self.lacks(&format!("{path}: must be {allowed}"));
+        self.lacks(key.name, &format!("{path}: must be {allowed}"));
     }
 
-    /// Tells that the file has something not at all.
-    pub(super) fn lacks(&mut self, what: &str) {
+    /// Tells that the file has something not at all; unless `key` was meant by another, which is
+    /// told.
+    pub(super) fn lacks(&mut self, key: &str, what: &str) {
+        if self.meant.contains(&key) {
+            return;
+        }
         let file = name(self.lines.file());
         let fault = Fault::new(file, format_args!("has no {what}"));
         self.faults.push((0, fault));

@@ -35,7 +35,9 @@ pub(super) fn rings<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option
         .collect();
     match given.as_slice() {
         [] => {
-            reader.missing(keys::CRON);
+            if !ways.into_iter().any(|key| reader.is_meant(key)) {
+                reader.missing(keys::CRON);
+            }
             None
         }
         [only] => match only.name {

@@ -8,13 +8,15 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate};
 use toml::de::DeTable;
 
+use super::calendar;
 use super::call::{CallTemplate, call};
 use super::dates::{calendars, edge, except_dates};
+use super::files::name as name_of;
 use super::keys;
 use super::reader::{Found, Reader, Values};
 use super::rings::{Rings, rings};
 use super::text::{self, Text};
-use super::{Faults, Place, looks_like_a_secret, shown};
+use super::{Fault, Faults, Place, looks_like_a_secret, shown};
 use crate::config::duration_shown;
 use crate::config::settings::DEFAULT_APP;
 use crate::schedule::{Timetable, TimetableFields, Zone};
@@ -87,6 +89,12 @@ pub(super) fn schedule(
     bytes: &[u8],
     faults: &mut Faults,
 ) -> Option<ScheduleFile> {
+    if calendar::is_one(bytes) {
+        let what = "holds dates and no schedule: name it in a schedule's file, as \
+                    calendars = [\"holidays.txt\"]";
+        faults.add(Fault::new(name_of(path), what));
+        return None;
+    }
     let Text { lines, table } = text::read(path, bytes, faults)?;
     let mut reader = Reader::of(lines);
     let schedule = understood(&mut reader, table.get_ref());
@@ -125,10 +133,18 @@ fn understood<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>) -> Option<Schedu
     let call = if let Some(values) = &call_values {
         call(reader, values)
     } else {
-        reader.lacks("section [call]: must have one, with robot_account and callees");
+        let what = "section [call]: must have one, with robot_account and callees";
+        reader.lacks(keys::CALL, what);
         None
     };
     let (zone, rings, ((start, start_at), (end, end_at))) = (zone?, rings?, edges?);
+    if start.zip(end).is_some_and(|(start, end)| end < start) {
+        let (start, end) = (start_at.as_deref(), end_at.as_deref());
+        let (start, end) = (start.unwrap_or_default(), end.unwrap_or_default());
+        let what = format!("end_at is {end}: must not be before start_at, {start}");
+        reader.fault(top[keys::END_AT.name].span().start, what);
+        return None;
+    }
     // Without it an interval is counted from when the schedule is made: any instant does here.
     let counted = matches!(rings.written, Rings::Every(_)).then_some(DateTime::UNIX_EPOCH);
     let fields = TimetableFields {
@@ -141,7 +157,9 @@ fn understood<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>) -> Option<Schedu
     let timetable = match Timetable::new(fields) {
         Ok(timetable) => timetable,
         Err(fault) => {
-            reader.fault(rings.at, fault);
+            let dates = [keys::CALENDARS, keys::EXCEPT_DATES];
+            let dates = dates.iter().find_map(|key| top.get(key.name));
+            reader.fault(dates.map_or(rings.at, |dates| dates.span().start), fault);
             return None;
         }
     };

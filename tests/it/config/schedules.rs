@@ -194,7 +194,30 @@ fn a_mistake_is_told_with_line_column_key_value_and_what_is_allowed() {
         ),
         (
             changed("cron", "crom"),
-            "job.toml has no cron: must be a cron expression such as \"0 9 * * MON-FRI\"\n2:1: crom is no key: did you mean cron?",
+            "2:1: crom is no key: did you mean cron?",
+        ),
+        (
+            changed("cron = \"0 9 * * *\"", "evry = \"1h\""),
+            "2:1: evry is no key: did you mean every?",
+        ),
+        (
+            changed("name", "nam"),
+            "1:1: nam is no key: did you mean name?",
+        ),
+        (
+            changed("callees", "calees"),
+            "6:1: call.calees is no key: did you mean callees?",
+        ),
+        (
+            changed("tz", "end_at = \"2026-01-01\"\nstart_at = 2026-02-01\ntz"),
+            "3:10: end_at is 2026-01-01: must not be before start_at, 2026-02-01",
+        ),
+        (
+            changed(
+                "tz",
+                "except_dates = [2026-12-25, \"2026-12-26\", \"2026-12-25\"]\ntz",
+            ),
+            "3:43: except_dates has 2026-12-25 twice: must be different dates",
         ),
         (
             changed("tz", "every = \"1h\"\ntz"),
@@ -412,6 +435,12 @@ fn a_calendar_is_bounded_and_tells_its_line_but_no_secret() {
         said(b"2026-01-01\nNew Year\n"),
         "job.toml:4:14: calendars names days.txt, whose line 2 is \"New Year\": must be a date such as 2026-12-25, with a comment after # if any"
     );
+    assert_eq!(
+        said(b"2026-01-01\nNew Year\n\n25.12.2026\n")
+            .matches("calendars names days.txt, whose line ")
+            .count(),
+        2
+    );
     let secret = said(callq::sandbox::SANDBOX_SECRET_KEY.as_bytes());
     assert!(
         secret.ends_with("which holds what looks like a secret: must be a file of dates"),
@@ -419,6 +448,20 @@ fn a_calendar_is_bounded_and_tells_its_line_but_no_secret() {
     );
     assert!(said(&b"2026-01-01\n".repeat(50_000)).contains("is longer than 512 KiB"));
     assert!(said(b"\xFF").contains("is not UTF-8"));
+}
+
+#[test]
+fn a_calendar_in_a_schedules_place_is_told_in_one_sentence() {
+    for days in [
+        "# Holidays\n2026-01-01  # New Year = a day off\n2026-12-25\n",
+        "2026-01-01\n25.12.2026\n",
+    ] {
+        let folder = folder(&[("days.txt", days)]);
+        let path = folder.path().join("days.txt");
+        let said = read_schedules(std::slice::from_ref(&path)).expect_err("it is none");
+        let expected = "holds dates and no schedule: name it in a schedule's file, as calendars = [\"holidays.txt\"]";
+        assert_eq!(said.to_string(), format!("{} {expected}", path.display()));
+    }
 }
 
 #[test]
