@@ -3,8 +3,13 @@
 -- If nobody served it until now, that time becomes a row of callq.app_holds: what expired in it expired
 -- for want of a worker, and what is overdue because of it is ramped up.
 --
+-- An app without a bucket (it is new, or the server crashed or is another: the table is UNLOGGED) gets an
+-- empty one, which fills from now on: else the first jobs of all that are due together would find it empty.
+-- Where jobs are due already, the first grant makes it, and decides whether they are ramped up.
+--
 -- Guarantees: the first to say so decides the kind; a worker of the other kind changes nothing and
--- gets no row.
+-- gets no row. The bucket is empty, so what another worker was granted before is not granted again.
+-- Index: jobs_due, for a due job in each level.
 WITH before AS MATERIALIZED (
     SELECT callq.unserved_since($1) AS unserved_since
 ), served AS (
@@ -17,6 +22,17 @@ WITH before AS MATERIALIZED (
         served_at = now(), unserved_since = NULL
     WHERE a.kind IS NULL OR a.kind = excluded.kind
     RETURNING a.app
+), bucket AS (
+    INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at)
+    SELECT s.app, 0, 0, 0, now() FROM served AS s
+    WHERE NOT EXISTS (SELECT FROM callq.pace AS p WHERE p.app = s.app)
+      AND NOT EXISTS (
+        SELECT FROM (VALUES (0), (1), (2), (3)) AS level(priority)
+        CROSS JOIN LATERAL (
+            SELECT FROM callq.jobs AS j
+            WHERE j.state = 'scheduled' AND j.app = s.app AND j.priority = level.priority AND j.due_at <= now()
+            LIMIT 1) AS j)
+    ON CONFLICT (app) DO NOTHING
 )
 SELECT s.app AS "app!",
     CASE WHEN b.unserved_since IS NOT NULL THEN callq.note_hold(s.app, 'no_worker', b.unserved_since)::text END AS noted

@@ -192,6 +192,19 @@ async fn each_outage_is_followed_by_one_ramp() {
 }
 
 #[tokio::test]
+async fn an_app_saves_up_for_a_burst_from_when_it_is_served_and_not_from_its_first_job() {
+    let mut bucket = Bucket::new(0, "0 s").await;
+    // As on a new server, or after a crash.
+    bucket.sql("TRUNCATE callq.pace").await;
+    bucket.serve().await;
+    bucket.pass(10.0).await;
+    bucket
+        .sql("INSERT INTO callq.jobs (robot_account, callees) SELECT 'bot', '{jack}' FROM generate_series(1, 30)")
+        .await;
+    assert_eq!(bucket.grant().await.granted, 20);
+}
+
+#[tokio::test]
 async fn a_burst_with_healthy_workers_is_not_ramped_up() {
     let bucket = Bucket::new(3000, "1 s").await;
     assert_eq!(bucket.grant().await.granted, 20);
