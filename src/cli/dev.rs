@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, logging, print, signals};
 use crate::call::readable;
 use crate::config;
+use crate::config::settings::{self, Section};
 use crate::dev::postgres::StartOptions;
 use crate::dev::{self, Stack};
 use crate::sandbox;
@@ -33,7 +34,8 @@ pub(super) struct Dev {
     /// Run a command with DATABASE_URL set to an empty database of its own; end with its exit code
     ///
     /// Everything after --exec is the command. Its stdout is left alone; what callq says goes to
-    /// stderr. A sandbox and a worker run beside it.
+    /// stderr. A sandbox and a worker run beside it, and the variables of the app default are set
+    /// to the sandbox's, whatever the shell says.
     #[arg(long, num_args = 1.., value_name = "CMD", allow_hyphen_values = true)]
     exec: Option<Vec<OsString>>,
 
@@ -122,7 +124,7 @@ async fn exec(command: &[OsString]) -> Result<(), Failure> {
         stack = Stack::start(StartOptions::throwaway()) => stack?,
         () = stop.cancelled() => return Err(Failure::Exit(STOPPED)),
     };
-    let code = run_to_end(command, &stack.url(), stop).await;
+    let code = run_to_end(command, &stack, stop).await;
     let stopped = stack.stop().await;
     match code? {
         0 => Ok(stopped?),
@@ -133,13 +135,33 @@ async fn exec(command: &[OsString]) -> Result<(), Failure> {
 /// Runs the command. A signal that stops us is passed on to it as SIGTERM.
 async fn run_to_end(
     command: &[OsString],
-    url: &str,
+    stack: &Stack,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let (program, arguments) = command.split_first().context("--exec needs a command")?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    for setting in settings::ALL {
+        if setting.section == Section::App {
+            command.env_remove(setting.environment);
+        }
+    }
+    let mut child = command
         .args(arguments)
-        .env("DATABASE_URL", url)
+        .env_remove(settings::DATABASE_URL_FILE.environment)
+        .env(settings::DATABASE_URL.environment, stack.url())
+        .env(settings::HOST.environment, stack.sandbox().url())
+        .env(
+            settings::SDK_APP_ID.environment,
+            sandbox::SANDBOX_SDK_APP_ID.to_string(),
+        )
+        .env(
+            settings::ADMIN_ACCOUNT.environment,
+            sandbox::SANDBOX_ADMIN_ACCOUNT,
+        )
+        .env(
+            settings::SECRET_KEY.environment,
+            sandbox::SANDBOX_SECRET_KEY,
+        )
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("could not run {}", readable(&program.display().to_string())))?;

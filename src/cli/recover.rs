@@ -54,7 +54,7 @@ struct Lost {
     since: Option<When>,
 
     /// Nothing was lost, as when all workers were stopped before a planned move: hold nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "until")]
     nothing_lost: bool,
 }
 

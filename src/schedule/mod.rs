@@ -75,4 +75,5 @@ pub use missed::{CAUGHT_UP_MAX, CatchUp, Missed, SkippedSpan};
 pub use missing::MissingDay;
 pub use recurrence::{DATES_MAX, Interval, LocalTimes, Recurrence};
 pub use timetable::{Firing, Timetable, TimetableFields};
+pub use words::ClockChange;
 pub use zone::{Zone, zone_data_is_of_the_system, zone_data_version, zone_names};

@@ -1,11 +1,23 @@
 //! What a change of the clock does to a firing, in words.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike as _};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _, Utc};
 
 use super::clock::Span;
 use super::local;
 use super::recurrence::Recurrence;
 use super::timetable::{Firing, Timetable};
+
+/// A change of the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockChange {
+    /// The local date after it.
+    pub day: NaiveDate,
+    /// `the clocks go forward from 02:00 to 03:00`, as [`Timetable::words`] says it too.
+    pub what: String,
+    /// Which times at which nothing rings because they do not exist, if there are any, as
+    /// `02:30 does not exist and is left out`.
+    pub left_out: Option<String>,
+}
 
 impl Timetable {
     /// What a change of the clock does to `firing`, which is one of this timetable's, in a sentence
@@ -116,23 +128,52 @@ impl Timetable {
 
     /// Of the first firing after a gap: what is left out in it.
     fn words_after_gap(&self, firing: &Firing, position: usize, span: &Span) -> Option<String> {
-        let gap = position > 0 && span.first_local() > span.shown + 1;
-        let missing = self.times().next(span.shown + 1);
-        let missing = missing.filter(|local| gap && *local < span.first_local())?;
+        let left_out = self.left_out(position)?;
         let before = self.previous_fire(firing.at - TimeDelta::seconds(1));
         if before.is_some_and(|before| before.at.timestamp() >= span.start) {
             return None;
         }
+        Some(format!("{}: {left_out}", self.change(position)))
+    }
+
+    /// The times in the gap at the beginning of a span, if there are any: what follows real time
+    /// does not ring at them.
+    fn left_out(&self, position: usize) -> Option<String> {
+        let span = &self.clock().spans()[position];
+        let gap = position > 0 && span.first_local() > span.shown + 1;
+        let missing = self.times().next(span.shown + 1);
+        let missing = missing.filter(|local| gap && *local < span.first_local())?;
         let last = self.times().previous(span.first_local() - 1)?;
         let (from, to) = (local::naive(missing), local::naive(last));
         let (first, last) = (clock(from, from, to), clock(to, from, to));
-        let change = self.change(position);
-        let left_out = if first == last {
-            format!("{first} does not exist and is")
+        Some(if first == last {
+            format!("{first} does not exist and is left out")
         } else {
-            format!("{first} to {last} do not exist and are")
+            format!("{first} to {last} do not exist and are left out")
+        })
+    }
+
+    /// The change of the clock whose first instant is `at`; `None` if there is none, or if it
+    /// leaves out whole days ([`Self::missing_days`] tells of these).
+    #[must_use]
+    pub fn clock_change(&self, at: DateTime<Utc>) -> Option<ClockChange> {
+        let position = self.clock().at(at.timestamp());
+        let span = &self.clock().spans()[position];
+        if position == 0 || span.start != at.timestamp() || span.missing_days().is_some() {
+            return None;
+        }
+        let left_out = match self.recurrence() {
+            Recurrence::Cron(expression) if expression.follows_real_time() => {
+                self.left_out(position)
+            }
+            // A fixed time is not left out, and an interval has no times.
+            Recurrence::Cron(_) | Recurrence::On(_) | Recurrence::Every(_) => None,
         };
-        Some(format!("{change}: {left_out} left out"))
+        Some(ClockChange {
+            day: local::naive(span.first_local()).date(),
+            what: self.change(position),
+            left_out,
+        })
     }
 
     /// The change of the clock at the beginning of the span at `position`.
@@ -171,8 +212,6 @@ fn clock(time: NaiveDateTime, one: NaiveDateTime, other: NaiveDateTime) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
-
     use super::*;
     use crate::schedule::{Expression, TimetableFields, Zone};
 

@@ -65,6 +65,11 @@ pub struct ListedJob {
     pub sent_at: Option<DateTime<Utc>>,
     pub placed_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// The schedule that made it.
+    pub schedule_id: Option<i64>,
+    /// That schedule's name; `None`: none made it, or it is removed.
+    pub schedule: Option<String>,
+    pub nominal_at: Option<DateTime<Utc>>,
 }
 
 /// A walk over the jobs of a filter, newest first. Jobs inserted after its beginning are not met;

@@ -112,6 +112,9 @@ pub struct ScheduleRow {
     pub definition: ScheduleDefinition,
     pub cursor_at: DateTime<Utc>,
     pub next_fire_at: Option<DateTime<Utc>>,
+    /// When it rings next, as `callq.next_firings` has it: what is made ahead counts, what is
+    /// skipped does not, and what is paused, disabled or at fault has none.
+    pub next_at: Option<DateTime<Utc>>,
     pub upcoming: Vec<DateTime<Utc>>,
     /// No worker has looked at it since it was inserted or changed.
     pub unchecked: bool,
@@ -191,6 +194,7 @@ impl Store {
                 definition: definition.map_err(|e| unreadable(sqlx::Error::Decode(e.into())))?,
                 cursor_at: row.cursor_at,
                 next_fire_at: row.next_fire_at,
+                next_at: row.next_at,
                 upcoming: row.upcoming,
                 unchecked: row.unchecked,
                 default_ttl: row.default_ttl_s.and_then(duration),

@@ -61,6 +61,11 @@ pub struct JobRow {
     pub finished_at: Option<DateTime<Utc>>,
     pub root_id: Option<i64>,
     pub ring_no: i32,
+    /// The schedule that made it.
+    pub schedule_id: Option<i64>,
+    /// That schedule's name; `None`: none made it, or it is removed.
+    pub schedule: Option<String>,
+    pub nominal_at: Option<DateTime<Utc>>,
     /// The pause that holds the job's app, if there is one.
     pub app_pause: Option<String>,
     /// When a worker last said that it serves the job's app.

@@ -147,6 +147,18 @@ async fn the_commands_database_is_private_whatever_the_shell_says() {
 }
 
 #[tokio::test]
+async fn the_commands_app_is_the_sandboxs_whatever_the_shell_says() {
+    let mut command = callq(["dev", "--exec", env!("CARGO_BIN_EXE_callq"), "check"]);
+    let ended = run(command.envs(PRODUCTION)).await.with_code(0);
+    for says in [
+        "ok    configuration             read from the environment; apps: default",
+        "ok    default: UserSig ",
+    ] {
+        assert!(ended.text().contains(says), "{says}: {ended}");
+    }
+}
+
+#[tokio::test]
 async fn dev_shows_calls_as_they_happen_whatever_the_shell_says() {
     let project = Project::new();
     let mut command = project.dev(&[]);

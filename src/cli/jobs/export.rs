@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:\n  \
 const PAGE: u32 = 1000;
 
 /// The columns of CSV, in the order of the table.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 32] = [
     "id",
     "app",
     "state",
@@ -49,6 +49,9 @@ const COLUMNS: [&str; 29] = [
     "sent_at",
     "placed_at",
     "finished_at",
+    "schedule_id",
+    "schedule",
+    "nominal_at",
 ];
 
 /// All jobs by a filter, as CSV or JSON lines.

@@ -4,6 +4,7 @@ use clap::{Args, value_parser};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::filter::{Filter, id};
+use super::show::made_by;
 use crate::call::readable;
 use crate::cli::table::shown;
 use crate::cli::when::time;
@@ -80,12 +81,18 @@ fn table(jobs: &[ListedJob]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header([
+    let mut header = vec![
         "id", "app", "state", "reason", "run_at", "late", "callees", "attempts",
-    ]);
+    ];
+    // Who has no schedules needs no columns for them.
+    let of_schedules = jobs.iter().any(|job| job.schedule_id.is_some());
+    if of_schedules {
+        header.extend(["schedule", "nominal_at"]);
+    }
+    table.set_header(header);
     for job in jobs {
         let late = job.sent_at.map(|sent| sent - job.due_at);
-        table.add_row([
+        let mut row = vec![
             job.id.to_string(),
             readable(&job.app),
             job.state.clone(),
@@ -96,7 +103,13 @@ fn table(jobs: &[ListedJob]) -> Table {
             }),
             callees(&job.callees),
             job.attempt.to_string(),
-        ]);
+        ];
+        if of_schedules {
+            let schedule = made_by(job.schedule_id, job.schedule.as_deref());
+            row.push(schedule.unwrap_or_default());
+            row.push(job.nominal_at.map(time).unwrap_or_default());
+        }
+        table.add_row(row);
     }
     table
 }

@@ -62,6 +62,12 @@ impl Show {
     }
 }
 
+/// The schedule that made a job: its name, or its number if it is gone.
+pub(super) fn made_by(id: Option<i64>, name: Option<&str>) -> Option<String> {
+    let gone = id.map(|id| format!("{id}, removed since"));
+    name.map(readable).or(gone)
+}
+
 fn facts(job: &JobRow) -> Table {
     let mut table = Table::new();
     table
@@ -77,6 +83,11 @@ fn facts(job: &JobRow) -> Table {
         "job",
         Some(format!("{} of app {}", job.id, readable(&job.app))),
     );
+    row(
+        "schedule",
+        made_by(job.schedule_id, job.schedule.as_deref()),
+    );
+    row("nominal_at", job.nominal_at.map(time));
     row("state", Some(job.state.clone()));
     row(
         "reason",

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound as _
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::schedule::{Firing, Recurrence, Timetable, Zone};
+use crate::schedule::{ClockChange, Firing, Recurrence, Timetable, Zone};
 
 /// A firing for people and programs.
 #[derive(Serialize)]
@@ -80,7 +80,7 @@ pub(super) fn notes(
     let noted: Vec<(NaiveDate, String)> = noted.collect();
     // A time that exists twice may be the last one shown.
     let until = last.at + TimeDelta::hours(3);
-    let is_told = |change: &Change| {
+    let is_told = |change: &ClockChange| {
         let about = |(day, note): &(NaiveDate, String)| {
             let after = (*day - change.day).num_days();
             (0..TOLD_WITHIN_DAYS).contains(&after) && note.contains(&change.what)
@@ -90,8 +90,13 @@ pub(super) fn notes(
     let mut told = Vec::new();
     for change in changes(timetable, after, until, most) {
         if !is_told(&change) {
-            let Change { day, what, then } = change;
-            told.push(format!("{}: {what}: {then}", day.format("%a %Y-%m-%d")));
+            let then = match (change.left_out, timetable.recurrence()) {
+                (Some(left_out), _) => left_out,
+                (None, Recurrence::Every(_)) => "the interval goes on in real time".to_owned(),
+                (None, _) => "it touches none of these firings".to_owned(),
+            };
+            let day = change.day.format("%a %Y-%m-%d");
+            told.push(format!("{day}: {}: {then}", change.what));
         }
     }
     for day in timetable.missing_days(after, until) {
@@ -131,16 +136,6 @@ fn offset_shown(offset: TimeDelta) -> String {
     format!("{sign}{hours:02}:{minutes:02}{rest}")
 }
 
-/// A change of the clock.
-struct Change {
-    /// Its local date.
-    day: NaiveDate,
-    /// `the clocks go forward from 02:00 to 03:00`, as [`Timetable::words`] says it too.
-    what: String,
-    /// What that means for the firings.
-    then: &'static str,
-}
-
 /// A firing tells of a change by which others were left out not much later than this.
 const TOLD_WITHIN_DAYS: i64 = 32;
 
@@ -150,7 +145,7 @@ fn changes(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     most: usize,
-) -> Vec<Change> {
+) -> Vec<ClockChange> {
     /// No zone changes its clock and back within less.
     const STEP: TimeDelta = TimeDelta::days(1);
     let zone = timetable.zone();
@@ -168,34 +163,9 @@ fn changes(
                     after = middle;
                 }
             }
-            found.extend(change(timetable, after));
+            found.extend(timetable.clock_change(after));
         }
         at = next;
     }
     found
-}
-
-/// The change of the clock at this instant, which is its first; `None` if it leaves out a day,
-/// which is told of by itself.
-fn change(timetable: &Timetable, at: DateTime<Utc>) -> Option<Change> {
-    let zone = timetable.zone();
-    let to = zone.local(at);
-    let moved = offset(zone, at) - offset(zone, at - TimeDelta::seconds(1));
-    if moved.abs() >= TimeDelta::days(1) {
-        return None;
-    }
-    let way = if moved > TimeDelta::zero() {
-        "forward"
-    } else {
-        "back"
-    };
-    let (shown, now) = ((to - moved).format("%H:%M"), to.format("%H:%M"));
-    Some(Change {
-        day: to.date(),
-        what: format!("the clocks go {way} from {shown} to {now}"),
-        then: match timetable.recurrence() {
-            Recurrence::Every(_) => "the interval goes on in real time",
-            Recurrence::Cron(_) | Recurrence::On(_) => "it touches none of these firings",
-        },
-    })
 }

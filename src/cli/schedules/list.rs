@@ -1,6 +1,6 @@
 //! `callq schedules list`
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use clap::{Args, value_parser};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -41,7 +41,6 @@ pub(super) struct List {
 impl List {
     pub(super) async fn run(self, store: &Store) -> Result<(), Failure> {
         let limit = self.limit as usize;
-        let now = Utc::now();
         let mut rows: Vec<ScheduleRow> = Vec::new();
         while rows.len() <= limit {
             let after = rows.last().map(|row| (row.app.as_str(), row.name.as_str()));
@@ -56,13 +55,13 @@ impl List {
         if self.json {
             return rows
                 .iter()
-                .try_for_each(|row| print::json(&json(row, Private::Hidden, now)));
+                .try_for_each(|row| print::json(&json(row, Private::Hidden)));
         }
         if rows.is_empty() {
             print::note("there is no schedule; `callq schedules apply jobs/` makes some");
             return Ok(());
         }
-        print::line(&shown(&table(&rows, now)))?;
+        print::line(&shown(&table(&rows)))?;
         if is_cut {
             print::note("there are more: raise --limit, or name an --app");
         }
@@ -70,7 +69,7 @@ impl List {
     }
 }
 
-fn table(rows: &[ScheduleRow], now: DateTime<Utc>) -> Table {
+fn table(rows: &[ScheduleRow]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -84,7 +83,7 @@ fn table(rows: &[ScheduleRow], now: DateTime<Utc>) -> Table {
         "state",
     ]);
     for row in rows {
-        let next = next(row, now);
+        let next = row.next_at;
         let zone = Zone::find(&row.definition.tz).ok();
         let local = next.zip(zone).map(|(at, zone)| local_shown(zone.local(at)));
         let utc = next.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -95,24 +94,14 @@ fn table(rows: &[ScheduleRow], now: DateTime<Utc>) -> Table {
             readable(&row.definition.tz),
             local.unwrap_or_default(),
             utc.unwrap_or_default(),
-            state(row, now),
+            state(row),
         ]);
     }
     table
 }
 
-/// The next firing that is still to come: one that was made ahead counts.
-fn next(row: &ScheduleRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let made = row.last_nominal_at.filter(|at| *at > now);
-    let reckoned = row.next_fire_at.filter(|at| *at > now);
-    match (made, reckoned) {
-        (Some(made), Some(reckoned)) => Some(made.min(reckoned)),
-        (made, reckoned) => made.or(reckoned),
-    }
-}
-
 /// How it stands, in a word or with what is wrong.
-pub(super) fn state(row: &ScheduleRow, now: DateTime<Utc>) -> String {
+pub(super) fn state(row: &ScheduleRow) -> String {
     if let Some(error) = &row.error {
         return format!("at fault: {}", readable(error));
     }
@@ -126,7 +115,7 @@ pub(super) fn state(row: &ScheduleRow, now: DateTime<Utc>) -> String {
     if row.unchecked {
         return "not looked at by a worker yet".to_owned();
     }
-    if next(row, now).is_none() && row.next_fire_at.is_none() {
+    if row.next_at.is_none() && row.next_fire_at.is_none() {
         return "does not ring any more".to_owned();
     }
     match row.skip_next {
@@ -137,7 +126,7 @@ pub(super) fn state(row: &ScheduleRow, now: DateTime<Utc>) -> String {
 }
 
 /// A schedule for programs.
-pub(super) fn json(row: &ScheduleRow, private: Private, now: DateTime<Utc>) -> Value {
+pub(super) fn json(row: &ScheduleRow, private: Private) -> Value {
     let mut object = serde_json::Map::new();
     object.insert("app".to_owned(), json!(row.app));
     object.insert("name".to_owned(), json!(row.name));
@@ -145,8 +134,8 @@ pub(super) fn json(row: &ScheduleRow, private: Private, now: DateTime<Utc>) -> V
     let Value::Object(mut own) = json!({
         "id": row.id,
         "revision": row.revision,
-        "state": state(row, now),
-        "next_at": next(row, now),
+        "state": state(row),
+        "next_at": row.next_at,
         "upcoming": row.upcoming,
         "skip_next": row.skip_next,
         "last_nominal_at": row.last_nominal_at,

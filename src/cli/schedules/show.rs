@@ -60,7 +60,7 @@ impl Show {
         let next = timetable.as_ref().map(|t| firings::next(t, now, FIRINGS));
         let next = next.unwrap_or_default();
         if self.json {
-            let Value::Object(mut object) = list::json(&row, private, now) else {
+            let Value::Object(mut object) = list::json(&row, private) else {
                 unreachable!("it is an object")
             };
             object.insert("next".to_owned(), json!(next));
@@ -68,7 +68,7 @@ impl Show {
             object.insert("skipped".to_owned(), json!(skipped));
             return print::json(&object);
         }
-        print::line(&facts(&row, private, now).to_string())?;
+        print::line(&facts(&row, private).to_string())?;
         match &timetable {
             Ok(timetable) => print_next(&row, timetable, next, now)?,
             Err(fault) => print::line(&format!(
@@ -88,7 +88,7 @@ impl Show {
     }
 }
 
-fn facts(row: &ScheduleRow, private: Private, now: DateTime<Utc>) -> Table {
+fn facts(row: &ScheduleRow, private: Private) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -100,7 +100,7 @@ fn facts(row: &ScheduleRow, private: Private, now: DateTime<Utc>) -> Table {
     };
     let (name, app) = (readable(&row.name), readable(&row.app));
     fact("schedule", format!("{name} of app {app}"));
-    fact("state", state(row, now));
+    fact("state", state(row));
     let error = row.error_at.map(|at| format!("since {}", time(at)));
     fact("at fault", error.unwrap_or_default());
     let paused = row.paused_at.map(|at| {

@@ -215,6 +215,10 @@ async fn what_cannot_be_is_refused_with_a_sentence() {
             &["--nothing-lost", "--since", "now", "--yes"][..],
             "cannot be used with",
         ),
+        (
+            &["--nothing-lost", "--until", "now", "--yes"][..],
+            "cannot be used with",
+        ),
     ] {
         let refused = recover(&rig, arguments).await.with_code(2);
         assert!(refused.stderr.contains(words), "{refused}");

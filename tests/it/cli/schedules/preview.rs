@@ -67,6 +67,47 @@ async fn a_preview_needs_no_database_and_tells_what_clock_changes_do() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_clock_over_midnight_is_told_once_and_by_the_firing_that_it_moves() {
+    for from in ["2026-03-28", "2026-03-27"] {
+        let ended = preview(&[
+            "30 23 * * *",
+            "--tz",
+            "America/Nuuk",
+            "--from",
+            from,
+            "--count",
+            "3",
+        ])
+        .await;
+        let ended = ended.with_code(0);
+        says(&ended, &["2026-03-28 23:30 does not exist; rings once, at"]);
+        assert!(!ended.text().contains("touches none"), "{ended}");
+        assert_eq!(ended.text().matches("the clocks go").count(), 1, "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn times_that_a_change_of_the_clock_leaves_out_are_told_though_nothing_rings_near_it() {
+    let ended = preview(&[
+        "*/30 2 8 3 *",
+        "--tz",
+        "America/New_York",
+        "--from",
+        "2026-03-01",
+        "--count",
+        "2",
+    ])
+    .await;
+    says(
+        &ended.with_code(0),
+        &[
+            "Sun 2026-03-08: the clocks go forward from 02:00 to 03:00: 02:00 to 02:30 do not exist and are left out\n",
+            "Sun 2026-11-01: the clocks go back from 02:00 to 01:00: it touches none of these firings\n",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_time_that_the_clocks_bring_twice_is_told_although_it_is_the_last_one_shown() {
     let ended = preview(&[
         "30 1 * * *",

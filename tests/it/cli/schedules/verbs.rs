@@ -44,6 +44,97 @@ async fn schedules_are_listed_with_how_they_stand() {
 }
 
 #[tokio::test]
+async fn the_next_firing_is_the_one_that_rings_next_as_the_database_has_it() {
+    let jobs = two().await;
+    // As a worker leaves it that has made 08:00 ahead and reckoned the rest; but `class` is held.
+    sql(
+        &jobs.database,
+        "UPDATE callq.schedules SET check_at = 'infinity', zone_data = 'x', last_nominal_at = '2100-01-01 08:00Z',
+             next_fire_at = '2100-01-02 08:00Z', upcoming = '{2100-01-02 08:00Z, 2100-01-03 08:00Z}' WHERE name = 'meds';
+         UPDATE callq.schedules SET check_at = 'infinity', zone_data = 'x', last_nominal_at = NULL, next_fire_at = '2100-01-02 08:00Z',
+             upcoming = '{2100-01-01 08:00Z, 2100-01-02 08:00Z}' WHERE name = 'class';
+         INSERT INTO callq.jobs (robot_account, callees, run_at, schedule_id, nominal_at, nominal_local, nominal_fold)
+         SELECT 'bot', '{jack}', '2100-01-01 08:00Z', id, '2100-01-01 08:00Z', '2100-01-01 08:00', 0
+         FROM callq.schedules WHERE name = 'meds'",
+    )
+    .await;
+    let next = async |name: &str| {
+        let lines = json_lines(&jobs.run(&["list", "--json"]).await.with_code(0));
+        let row = lines.iter().find(|row| row["name"] == name).unwrap();
+        row["next_at"].as_str().unwrap_or("none").to_owned()
+    };
+    assert_eq!(next("meds").await, "2100-01-01T08:00:00Z", "made ahead");
+    assert_eq!(next("class").await, "2100-01-01T08:00:00Z", "held");
+    let ended = jobs.run(&["list"]).await.with_code(0);
+    says(&ended, &["Fri 2100-01-01 09:00", "2100-01-01T08:00:00Z"]);
+    sql(
+        &jobs.database,
+        "UPDATE callq.schedules SET skip_next = 1 WHERE name = 'class'",
+    )
+    .await;
+    assert_eq!(next("class").await, "2100-01-02T08:00:00Z", "skipped");
+    sql(
+        &jobs.database,
+        "UPDATE callq.jobs SET state = 'cancelled', reason = 'superseded', finished_at = now()",
+    )
+    .await;
+    assert_eq!(next("meds").await, "2100-01-02T08:00:00Z", "cancelled");
+    jobs.run(&["pause", "meds"]).await.with_code(0);
+    assert_eq!(next("meds").await, "none", "paused");
+    sql(
+        &jobs.database,
+        "UPDATE callq.schedules SET error = 'x', error_at = now(), upcoming = '{}', check_at = NULL WHERE name = 'class'",
+    )
+    .await;
+    assert_eq!(next("class").await, "none", "at fault");
+    let ended = jobs.run(&["list"]).await.with_code(0);
+    assert!(!ended.text().contains("2100-01-01T08:00:00Z"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_job_is_shown_with_the_schedule_that_made_it_also_if_that_is_gone() {
+    let jobs = two().await;
+    let id: i64 = jobs
+        .value(
+            "INSERT INTO callq.jobs (robot_account, callees, run_at, schedule_id, nominal_at, nominal_local, nominal_fold)
+             SELECT 'bot', '{jack}', '2100-01-01 08:00Z', id, '2100-01-01 07:59Z', '2100-01-01 07:59', 0
+             FROM callq.schedules WHERE name = 'meds' RETURNING id",
+        )
+        .await;
+    let id = id.to_string();
+    for arguments in [vec!["jobs", "show", &id], vec!["jobs", "list"]] {
+        let ended = callq_on(&jobs.database, &arguments).await.with_code(0);
+        says(
+            &ended,
+            &["schedule", "meds", "nominal_at", "2100-01-01T07:59:00.000Z"],
+        );
+    }
+    let ended = callq_on(&jobs.database, &["jobs", "export", "--csv"]).await;
+    says(
+        &ended,
+        &[
+            ",schedule_id,schedule,nominal_at",
+            ",meds,2100-01-01T07:59:00Z",
+        ],
+    );
+    sql(
+        &jobs.database,
+        "DELETE FROM callq.schedules WHERE name = 'meds'",
+    )
+    .await;
+    let ended = callq_on(&jobs.database, &["jobs", "show", &id])
+        .await
+        .with_code(0);
+    says(&ended, &["removed since"]);
+    let ended = callq_on(&jobs.database, &["jobs", "show", &id, "--json"]).await;
+    let json = json_lines(&ended).remove(0);
+    assert!(
+        json["job"]["schedule"].is_null() && json["job"]["schedule_id"].is_i64(),
+        "{ended}"
+    );
+}
+
+#[tokio::test]
 async fn a_schedule_is_shown_with_its_next_ten_firings() {
     let jobs = two().await;
     let ended = jobs.run(&["show", "meds"]).await.with_code(0);
