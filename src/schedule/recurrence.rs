@@ -41,7 +41,8 @@ impl Interval {
         match whole.filter(|_| sound) {
             Some(seconds) => Ok(Self(seconds)),
             None => Err(TimetableFault(format!(
-                "every is {interval:?}: must be whole seconds, from 1 s to 366 days"
+                "every is {} s: must be whole seconds, from 1 s to 366 days",
+                interval.as_secs_f64()
             ))),
         }
     }

@@ -178,7 +178,7 @@ pub(super) async fn tell(
 /// What a verb's word means.
 fn sentence(word: &str) -> &str {
     match word {
-        "already_paused" => "is paused already",
+        "already_paused" => "is paused already, and the reason stays",
         "not_paused" => "is not paused",
         "disabled" => "is not paused, and does not ring because enabled is false",
         other => other,

@@ -58,7 +58,11 @@ impl Show {
         let private = Private::of_flag(self.show_user_data);
         let timetable = timetable(&row.definition, row.created_at);
         let next = timetable.as_ref().map(|t| firings::next(t, now, FIRINGS));
-        let next = next.unwrap_or_default();
+        let mut next = next.unwrap_or_default();
+        let left_out = usize::try_from(row.skip_next).unwrap_or(0);
+        for firing in next.iter_mut().take(left_out) {
+            firing.note = Some("skipped, by skip-next".to_owned());
+        }
         if self.json {
             let Value::Object(mut object) = list::json(&row, private) else {
                 unreachable!("it is an object")
@@ -70,7 +74,7 @@ impl Show {
         }
         print::line(&facts(&row, private).to_string())?;
         match &timetable {
-            Ok(timetable) => print_next(&row, timetable, next, now)?,
+            Ok(timetable) => print_next(&row, timetable, &next, now)?,
             Err(fault) => print::line(&format!(
                 "\nIt cannot ring: {}",
                 readable(&fault.to_string())
@@ -146,19 +150,15 @@ fn facts(row: &ScheduleRow, private: Private) -> Table {
 fn print_next(
     row: &ScheduleRow,
     timetable: &Timetable,
-    mut next: Vec<Shown>,
+    next: &[Shown],
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     if next.is_empty() {
         return print::line("\nIt does not ring any more.");
     }
-    let skipped = usize::try_from(row.skip_next).unwrap_or(0);
-    for firing in next.iter_mut().take(skipped) {
-        firing.note = Some("skipped, by skip-next".to_owned());
-    }
     print::line("\nNext firings:")?;
-    print::line(&shown(&firings::table(&next, timetable.zone())))?;
-    for note in firings::notes(timetable, &next, now, NOTES_TOLD_MAX) {
+    print::line(&shown(&firings::table(next, timetable.zone())))?;
+    for note in firings::notes(timetable, next, now, NOTES_TOLD_MAX) {
         print::line(&note)?;
     }
     let name = readable(&row.name);

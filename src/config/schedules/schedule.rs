@@ -27,6 +27,9 @@ const NAME_CHARS_MAX: usize = 64;
 /// The longest name of an app, as in `callq.jobs.app`.
 const APP_BYTES_MAX: usize = 64;
 
+/// So many lines of one file are told not to be TOML.
+const SYNTAX_FAULTS_MAX: usize = 10;
+
 /// The longest catch-up window.
 const WINDOW_MAX: Duration = Duration::from_hours(366 * 24);
 
@@ -95,7 +98,11 @@ pub(super) fn schedule(
         faults.add(Fault::new(name_of(path), what));
         return None;
     }
-    let Text { lines, table } = text::read(path, bytes, faults)?;
+    // Who gives it some other file learns that from the first of its lines.
+    let mut no_toml = Faults::at_most(SYNTAX_FAULTS_MAX);
+    let read = text::read(path, bytes, &mut no_toml);
+    faults.take(no_toml.none());
+    let Text { lines, table } = read?;
     let mut reader = Reader::of(lines);
     let schedule = understood(&mut reader, table.get_ref());
     let schedule = schedule.filter(|_| reader.is_content());

@@ -405,6 +405,8 @@ fn what_is_no_schedule_at_all_is_refused_by_name() {
             "huge.toml is longer than 64 KiB: is it the right file?"
         ]
     );
+    let prose = told(&"Dear colleague,\n".repeat(500));
+    assert_eq!(prose.lines().count(), 11, "{prose}");
     let empty = tempfile::tempdir().unwrap();
     let said = read_schedules(&[empty.path().to_owned()])
         .expect_err("it is empty")

@@ -237,7 +237,11 @@ async fn each_verb_answers_with_what_it_did() {
     );
     says(
         &jobs.run(&["pause", "meds"]).await.with_code(0),
-        &["schedule meds: is paused already\n"],
+        &["schedule meds: is paused already, and the reason stays\n"],
+    );
+    says(
+        &jobs.run(&["skip-next", "meds"]).await.with_code(0),
+        &["schedule meds: does not ring as it is, paused or disabled: nothing was left out\n"],
     );
     says(&jobs.run(&["list"]).await, &["paused: Jack is away"]);
     says(
@@ -279,6 +283,8 @@ async fn each_verb_answers_with_what_it_did() {
         &jobs.run(&["show", "meds"]).await,
         &["skipped, by skip-next"],
     );
+    let json = json_lines(&jobs.run(&["show", "meds", "--json"]).await).remove(0);
+    assert_eq!(json["next"][0]["note"], "skipped, by skip-next");
     let ended = jobs.run(&["run-now", "meds", "--json"]).await.with_code(0);
     let job = json_lines(&ended)[0]["job_id"].as_i64().unwrap();
     let made = format!(
