@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules bench-schedules fuzz
+.PHONY: demo test ci chaos kills failover model schedules bench-schedules bench-callbacks fuzz
 demo:
 	@./demo
 test:
@@ -27,6 +27,9 @@ schedules:
 bench-schedules:
 	SQLX_OFFLINE=true cargo build --release --locked --bin callq --bench schedules
 	target/release/callq dev --exec cargo bench --locked --quiet --bench schedules
+# How many callbacks a second callq web takes, with a PostgreSQL of its own that syncs.
+bench-callbacks:
+	SQLX_OFFLINE=true cargo bench --locked --quiet --bench callbacks
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

@@ -3,7 +3,7 @@
 use super::{InvalidField, readable};
 
 /// `CallInfo.MediaType`, case-sensitive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum MediaType {
     /// A voice call.
     Audio,

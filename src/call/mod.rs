@@ -18,6 +18,7 @@ mod push_keys;
 mod reason;
 mod record;
 mod room;
+mod sighting;
 mod start_call;
 mod text;
 mod user_data;
@@ -42,6 +43,7 @@ pub use probe::{Probed, probed};
 pub use reason::Reason;
 pub use record::{CallType, Ended, Record};
 pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
+pub use sighting::{RoomOwner, Sighting, Suspect, culprit};
 pub use start_call::{
     CALLEES_MAX, RING_TIMEOUT_MS_MAX, RING_TIMEOUT_MS_MIN, StartCall, StartCallFields,
 };

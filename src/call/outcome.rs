@@ -115,6 +115,14 @@ pub struct CalleeOutcome {
     pub talk_seconds: Option<u32>,
 }
 
+impl CalleeOutcome {
+    /// Whether there is no evidence.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.outcome == Outcome::Unknown
+    }
+}
+
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOutcome {
@@ -123,6 +131,23 @@ pub struct CallOutcome {
     /// Whether the record came: with one callee nothing can change any more, with several a late
     /// callback can still tell of somebody who is unknown.
     pub has_record: bool,
+}
+
+impl CallOutcome {
+    /// What became of the whole, as it stands in `callq.jobs.outcome`: answered if anybody
+    /// answered; what became of everybody, if that is the same; otherwise mixed.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let mut all = self.callees.iter().map(|callee| callee.outcome);
+        let first = all.next().unwrap_or(Outcome::Unknown);
+        if self.callees.iter().any(|c| c.outcome == Outcome::Answered) {
+            Outcome::Answered.as_str()
+        } else if all.all(|outcome| outcome == first) {
+            first.as_str()
+        } else {
+            "mixed"
+        }
+    }
 }
 
 /// What became of the call to `callees`, as far as `evidence` tells.

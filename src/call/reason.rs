@@ -56,6 +56,10 @@ reasons! {
     ExpiredUnreachable = "expired_unreachable",
     /// The deadline passed while Tencent refused requests.
     ExpiredThrottled = "expired_throttled",
+    /// Evidence shows that the call took place, though its reply was lost.
+    RecordFound = "record_found",
+    /// Tencent's records prove that there was no call.
+    NoRecord = "no_record",
     /// Of a firing: its time passed while no worker ran.
     Missed = "missed",
     /// Of a firing: an earlier job of its schedule was not finished.

@@ -3,7 +3,9 @@
 use super::{MediaType, RoomIdType};
 
 /// How a call ended, as `CallResult` says it (68930, 68940).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum Ended {
     /// Somebody hung up after it was answered.
     NormalEnd,
@@ -24,7 +26,9 @@ pub enum Ended {
 }
 
 /// Whether a call was for one callee or for several (`CallType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum CallType {
     /// `SingleCall`.
     Single,
@@ -36,7 +40,7 @@ pub enum CallType {
 ///
 /// It has one result for the whole call, whoever was called. Times are Tencent's, in seconds since
 /// the Unix epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Record {
     /// `CallId`.
     pub call_id: String,

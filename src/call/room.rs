@@ -12,7 +12,7 @@ pub const STRING_ROOM_BYTES_MAX: usize = 64;
 const STRING_ROOM_MARKS: &str = " !#$%&()+-:;<=.>?@[]^_{}|~,";
 
 /// `CallInfo.RoomIdType`. Digital room 123 and string room "123" are different rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum RoomIdType {
     /// 1: a number, sent as digits.
     Digits,

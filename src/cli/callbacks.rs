@@ -7,7 +7,7 @@ use url::{Position, Url};
 use super::settings::{ConfigFile, WorkerFlags};
 use super::{Failure, ask, print};
 use crate::call::{Answer, CallbackCommand, readable};
-use crate::config::AppConfig;
+use crate::config::{AppConfig, CallbackAddress};
 use crate::tencent::{
     CallbackConfig, Command as Asked, Judgement, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient,
     judge, judged, remedy,
@@ -15,7 +15,8 @@ use crate::tencent::{
 
 const EXAMPLES: &str = "Examples:\n  \
     callq callbacks show\n  \
-    callq callbacks set https://calls.example.com/callbacks/9f86d081884c7d65 --app clinic\n  \
+    callq callbacks set --app clinic    # to where `callq web` is: callbacks_base_url\n  \
+    callq callbacks set https://calls.example.com/hooks/9f86d081884c7d65 --app clinic\n  \
     callq callbacks delete --app clinic";
 
 /// Look at where Tencent sends callbacks of calls, and change it.
@@ -48,7 +49,8 @@ impl Callbacks {
 
 /// Where the callbacks of each configured app go.
 ///
-/// The URL is printed whole, with what is secret of it.
+/// The URL is printed whole, so that it can be set again; but for the callbacks_secret of the
+/// configuration, which stands in ours.
 #[derive(Debug, Args)]
 struct Show {
     /// Only this app
@@ -74,15 +76,17 @@ impl Show {
     }
 }
 
-/// Have Tencent send every callback of calls to a URL.
+/// Have Tencent send every callback of calls to `callq web`, or to another URL.
 ///
-/// A URL that is already set and is not this one belongs to somebody: it is left alone without
-/// --force. Tencent signs no callback, so use https and a path that nobody can guess.
+/// Without a URL it is made of callbacks_base_url and the app's callbacks_secret, which is not
+/// printed. A URL that is already set and is neither this one nor one with an earlier secret
+/// belongs to somebody: it is left alone without --force. Tencent signs no callback, so use https
+/// and a path that nobody can guess.
 #[derive(Debug, Args)]
 struct Set {
-    /// Where to, http or https
+    /// Where to, http or https; without it to `callq web`
     #[arg(value_name = "URL", value_parser = receiver)]
-    url: String,
+    url: Option<String>,
 
     /// Of this app; needed if several are configured
     #[arg(long, value_name = "APP")]
@@ -96,8 +100,16 @@ struct Set {
 impl Set {
     async fn run(self, config: &ConfigFile) -> Result<(), Failure> {
         let office = office(config, self.app.as_deref())?;
+        let url = match self.url {
+            Some(url) => url,
+            None => office.own_url()?,
+        };
         let configured = office.look().await?;
-        if let Some(other) = configured.filter(|configured| configured.url != self.url)
+        let is_ours = |other: &str| {
+            let ours = office.address.as_ref();
+            other == url || ours.is_some_and(|ours| ours.is_in(&url) && ours.is_ours(other))
+        };
+        if let Some(other) = configured.filter(|configured| !is_ours(&configured.url))
             && !self.force
         {
             let (app, place) = (&office.app, place(&other.url));
@@ -109,9 +121,9 @@ impl Set {
                  set again",
             ));
         }
-        office.set(&self.url).await?;
+        office.set(&url).await?;
         let app = &office.app;
-        print::line(&format!("{app}: callbacks go to {}", readable(&self.url)))
+        print::line(&format!("{app}: callbacks go to {}", office.shown(&url)))
     }
 }
 
@@ -154,6 +166,8 @@ impl Delete {
 /// One app's place to ask.
 struct Office {
     app: String,
+    /// Where `callq web` takes its callbacks, as far as that is configured.
+    address: Option<CallbackAddress>,
     client: TencentClient,
 }
 
@@ -185,6 +199,7 @@ fn offices(config: &ConfigFile, app: Option<&str>) -> Result<Vec<Office>, Failur
         });
         let client = client.map_err(|error| Failure::Cannot(error.into()))?;
         Ok(Office {
+            address: sources.callback_address(&app.name)?,
             app: app.name,
             client,
         })
@@ -193,6 +208,32 @@ fn offices(config: &ConfigFile, app: Option<&str>) -> Result<Vec<Office>, Failur
 }
 
 impl Office {
+    /// The URL of `callq web`.
+    fn own_url(&self) -> Result<String, Failure> {
+        let app = &self.app;
+        let url = self.address.as_ref().map(CallbackAddress::url);
+        let missing = match url {
+            Some(Some(url)) => {
+                return receiver(&url).map_err(|why| {
+                    let place = place(&url);
+                    Failure::Cannot(anyhow::anyhow!("the URL of app {app}, at {place}, {why}"))
+                });
+            }
+            Some(None) => "web.callbacks_base_url",
+            None => "callbacks_secret_file",
+        };
+        let fault = anyhow::anyhow!(
+            "where the callbacks of app {app} are to go is not configured: {missing} is not set"
+        );
+        Err(Failure::Cannot(fault).hint("set it, or give a whole URL"))
+    }
+
+    /// A URL as it may be printed.
+    fn shown(&self, url: &str) -> String {
+        let address = self.address.as_ref();
+        readable(&address.map_or_else(|| url.to_owned(), |ours| ours.without_secret(url)))
+    }
+
     /// What is configured; `None` if nothing is.
     async fn look(&self) -> Result<Option<CallbackConfig>, Failure> {
         let asked = self.client.get_callback(fastrand::u32(..), now()).await;
@@ -249,14 +290,15 @@ impl Office {
         format!(
             "{app}: {} go to {}",
             names(configured).join(", "),
-            configured.url
+            self.shown(&configured.url)
         )
     }
 
     fn to_json(&self, configured: Option<&CallbackConfig>) -> serde_json::Value {
         json!({
             "app": self.app,
-            "url": configured.map(|configured| &configured.url),
+            "url": configured.map(|configured| self.shown(&configured.url)),
+            "ours": configured.zip(self.address.as_ref()).map(|(c, ours)| ours.is_in(&c.url)),
             "callbacks": configured.map(names).unwrap_or_default(),
         })
     }
@@ -275,7 +317,7 @@ fn now() -> i64 {
 }
 
 /// A URL without what may be secret of it: its path.
-fn place(url: &str) -> String {
+pub(super) fn place(url: &str) -> String {
     let parsed = Url::parse(url).ok();
     let shown = parsed.as_ref().filter(|url| url.has_host()).map(|url| {
         let scheme = url.scheme();

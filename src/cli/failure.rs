@@ -11,6 +11,7 @@ use crate::call::{harmless, readable};
 use crate::config::{self, ConfigError};
 use crate::dev::{DemoError, StackError};
 use crate::store::StoreError;
+use crate::web::ReceiverError;
 use crate::worker::WorkerError;
 
 /// What to do about faults whose way out depends on the command that meets them.
@@ -103,10 +104,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// The fault of the configured database, if that is what `error` is. One of a private server
 /// comes as another type.
 fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
-    match error.downcast_ref::<WorkerError>() {
-        Some(WorkerError::Store(error)) => Some(error),
-        _ => error.downcast_ref::<StoreError>(),
+    if let Some(WorkerError::Store(error)) = error.downcast_ref() {
+        return Some(error);
     }
+    if let Some(ReceiverError::Store(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.downcast_ref()
 }
 
 /// Says which database it was and what it said, without the layers between.

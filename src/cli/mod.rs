@@ -44,6 +44,7 @@ mod settings;
 mod signals;
 mod status;
 mod table;
+mod web;
 mod when;
 mod worker;
 
@@ -91,6 +92,7 @@ enum Command {
     Roles(roles::Roles),
     Check(check::Check),
     Worker(worker::Worker),
+    Web(web::Web),
     Sandbox(sandbox::Sandbox),
     Enqueue(Box<enqueue::Enqueue>),
     Jobs(jobs::Jobs),
@@ -120,6 +122,7 @@ impl Command {
             | Self::Apps(_)
             | Self::Status(_)
             | Self::Recover(_) => "grant it callq_enqueue; `callq roles sql` tells how",
+            Self::Web(_) => "grant it callq_web; `callq roles sql` tells how",
             _ => "grant it callq_worker; `callq roles sql` tells how",
         };
         let if_misconfigured = match self {
@@ -182,6 +185,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Roles(roles) => roles.run(),
         Command::Check(check) => check.run(config).await,
         Command::Worker(worker) => worker.run(config).await,
+        Command::Web(web) => web.run(config).await,
         Command::Sandbox(sandbox) => sandbox.run().await,
         Command::Enqueue(enqueue) => enqueue.run(config).await,
         Command::Jobs(jobs) => jobs.run(config).await,

@@ -9,10 +9,11 @@ const EXAMPLES: &str = "Examples:\n  \
     callq roles sql | psql \"$ADMIN_DATABASE_URL\"\n  \
     callq roles sql    # then, for each login: GRANT callq_worker TO worker_1";
 
-/// The database roles of producers, workers and reports.
+/// The database roles of producers, workers, receivers of callbacks and reports.
 ///
 /// callq_enqueue inserts jobs, reads them and uses the verbs: callq enqueue, jobs, apps and status.
-/// callq_worker does what callq worker does. callq_report reads the views, without user_data.
+/// callq_worker does what callq worker does, callq_web what callq web does. callq_report reads the
+/// views, without user_data.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Roles {

@@ -26,6 +26,15 @@ impl ConfigFile {
         Sources::read(&Process, self.config.as_deref(), &flags.0)
     }
 
+    /// The same with one flag that may be given.
+    pub(super) fn sources_with(&self, setting: &'static Setting, flag: Option<&str>) -> Sources {
+        let flag: Vec<_> = flag
+            .map(|value| (setting, value.to_owned()))
+            .into_iter()
+            .collect();
+        Sources::read(&Process, self.config.as_deref(), &flag)
+    }
+
     /// The database, for a command that needs nothing else.
     pub(super) fn database_url(&self) -> Result<DatabaseUrl, ConfigError> {
         self.sources(&WorkerFlags::default()).database_url()
@@ -74,7 +83,7 @@ fn flags() -> impl Iterator<Item = (&'static Setting, &'static str)> {
 }
 
 /// Its meaning, what is allowed, its default and its name elsewhere.
-fn help(setting: &Setting) -> String {
+pub(super) fn help(setting: &Setting) -> String {
     let mut meaning = setting.meaning.chars();
     let first = meaning.next().map(|c| c.to_ascii_uppercase());
     let meaning: String = first.into_iter().chain(meaning).collect();

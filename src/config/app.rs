@@ -102,7 +102,7 @@ impl Sources {
         faults.or(app())
     }
 
-    fn sdk_app_id(&self, app: &str) -> Result<Option<u32>, Fault> {
+    pub(super) fn sdk_app_id(&self, app: &str) -> Result<Option<u32>, Fault> {
         let Some(given) = self.given(&settings::SDK_APP_ID, Some(app)) else {
             return Ok(None);
         };
@@ -132,7 +132,12 @@ impl Sources {
         pace.map_err(|what| given.fault(what))
     }
 
-    fn required<T>(&self, found: Option<T>, setting: &Setting, app: &str) -> Result<T, Fault> {
+    pub(super) fn required<T>(
+        &self,
+        found: Option<T>,
+        setting: &Setting,
+        app: &str,
+    ) -> Result<T, Fault> {
         found.ok_or_else(|| {
             let key = setting.key;
             self.missing(app, setting.environment, key, setting.meaning)

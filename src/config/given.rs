@@ -129,6 +129,7 @@ pub(super) fn name(setting: &Setting, app: Option<&str>) -> String {
     let key = setting.key;
     match (setting.section, app) {
         (Section::Worker, _) => format!("worker.{key}"),
+        (Section::Web, _) => format!("web.{key}"),
         (Section::App, Some(app)) => format!("apps.{}.{key}", app_name(app)),
         _ => key.to_owned(),
     }

@@ -38,6 +38,8 @@ pub enum Kind {
     DatabaseUrl,
     /// A URL of a proxy.
     ProxyUrl,
+    /// A URL of http or https that a path can be put behind.
+    HttpUrl,
     /// The path of a file with a secret.
     SecretFile,
     /// A secret.
@@ -63,6 +65,7 @@ impl Kind {
             Self::Account => "1 to 32 bytes".to_owned(),
             Self::DatabaseUrl => "like postgres://user@host/database".to_owned(),
             Self::ProxyUrl => "like http://proxy.example:3128".to_owned(),
+            Self::HttpUrl => "an http or https URL, as in https://calls.example.com".to_owned(),
             Self::SecretFile => "the name of a file that others cannot read".to_owned(),
             Self::Secret => "the secret itself, in the environment alone".to_owned(),
         }
@@ -135,6 +138,21 @@ pub(super) fn proxy_url(text: &str) -> Result<(), String> {
         let allowed = Kind::ProxyUrl.allowed();
         format!("is not a proxy's URL: must be {allowed}")
     })
+}
+
+/// A URL that a path can be put behind: without credentials, query, fragment and final slash.
+pub(super) fn http_url(text: &str) -> Result<String, String> {
+    let is_base = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let url = Url::parse(text).ok().filter(is_base);
+    let url = url.map(|url| url.as_str().trim_end_matches('/').to_owned());
+    url.ok_or_else(|| Kind::HttpUrl.refusal(text))
 }
 
 /// A value as it may stand in a message: a number as it is, other text in quotes, and nothing that

@@ -7,6 +7,7 @@
 //! - `sources`: flag before environment before file before default.
 //! - `url`, `worker`, `app`, `secret`: what it means; `whole` is all that a worker needs, and
 //!   `secret_file` what it reads again while it runs.
+//! - `callbacks`: the secret path of an app's callbacks; `web` is all that `callq web` needs.
 //! - `schedules`: the files of `jobs/`, a recurring call each.
 //! - `show`: every value that holds, and where it comes from.
 //!
@@ -14,6 +15,7 @@
 //! (in `dev::postgres`) and `NO_COLOR` alone.
 
 mod app;
+mod callbacks;
 mod duration;
 mod environment;
 mod fault;
@@ -31,10 +33,12 @@ mod show;
 mod sources;
 mod text;
 mod url;
+mod web;
 mod whole;
 mod worker;
 
 pub use app::AppConfig;
+pub use callbacks::{CallbackAddress, CallbackAppConfig};
 pub use duration::{LONGEST, duration, duration_shown};
 pub use environment::{Environment, Process};
 pub use fault::{ConfigError, Fault};
@@ -45,6 +49,7 @@ pub use secret_file::{CredentialFile, DatabaseUrlFile};
 pub use show::{Effective, Shown};
 pub use sources::Sources;
 pub use url::DatabaseUrl;
+pub use web::WebConfig;
 pub use whole::Config;
 pub use worker::{LogFormat, WorkerSettings};
 

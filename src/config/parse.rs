@@ -67,8 +67,9 @@ impl Reader<'_> {
         for (key, value) in in_order(table) {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("worker", DeValue::Table(table)) => self.section(table, Section::Worker, None),
+                ("web", DeValue::Table(table)) => self.section(table, Section::Web, None),
                 ("apps", DeValue::Table(table)) => self.apps(table),
-                (section @ ("worker" | "apps"), other) => {
+                (section @ ("worker" | "web" | "apps"), other) => {
                     let name = if section == "apps" {
                         "apps.NAME"
                     } else {
@@ -91,9 +92,9 @@ impl Reader<'_> {
         let meant = if is_app {
             format!("did you mean [apps.{}]?", app_name(name))
         } else {
-            match nearest(name, ["worker", "apps"]) {
-                Some("worker") => "did you mean [worker]?".to_owned(),
-                _ => "must be [worker] or [apps.NAME]".to_owned(),
+            match nearest(name, ["worker", "web", "apps"]) {
+                Some(meant @ ("worker" | "web")) => format!("did you mean [{meant}]?"),
+                _ => "must be [worker], [web] or [apps.NAME]".to_owned(),
             }
         };
         let name = key_shown(name);
@@ -173,6 +174,7 @@ impl Reader<'_> {
         let name = key.get_ref().as_ref();
         let shown = match (section, app) {
             (Section::Worker, _) => format!("worker.{}", key_shown(name)),
+            (Section::Web, _) => format!("web.{}", key_shown(name)),
             (Section::App, Some(app)) => format!("apps.{}.{}", app_name(app), key_shown(name)),
             _ => key_shown(name),
         };
@@ -182,12 +184,13 @@ impl Reader<'_> {
         let way_out = match elsewhere.map(|setting| setting.section) {
             Some(Section::Top) => "it belongs above all sections".to_owned(),
             Some(Section::Worker) => "it belongs in [worker]".to_owned(),
+            Some(Section::Web) => "it belongs in [web]".to_owned(),
             Some(Section::App) => "it belongs in [apps.NAME]".to_owned(),
             None => {
                 let known = settings::of(section).filter(|s| !s.is_secret());
                 let mut known: Vec<&str> = known.map(|setting| setting.key).collect();
                 if section == Section::Top {
-                    known.extend(["worker", "apps"]);
+                    known.extend(["worker", "web", "apps"]);
                 }
                 meant(name, &known)
             }

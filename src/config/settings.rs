@@ -11,6 +11,8 @@ pub enum Section {
     Top,
     /// In `[worker]`. Each of these is a flag of `callq worker` too.
     Worker,
+    /// In `[web]`, for `callq web` and for what asks where it is.
+    Web,
     /// In `[apps.NAME]`. The environment describes the app `default`.
     App,
 }
@@ -35,7 +37,8 @@ pub struct Setting {
     pub key: &'static str,
     /// Its name in the environment.
     pub environment: &'static str,
-    /// Its flag of `callq worker`, without the dashes.
+    /// Its flag of `callq worker`, or of `callq web` if it stands in that section, without the
+    /// dashes.
     pub flag: Option<&'static str>,
     /// What its value may be.
     pub kind: Kind,
@@ -221,6 +224,30 @@ pub static LOG_FORMAT: Setting = Setting {
     example: "\"text\"",
 };
 
+/// Where callbacks are taken.
+pub static WEB_LISTEN: Setting = Setting {
+    section: Section::Web,
+    key: "listen",
+    environment: "CALLQ_WEB_LISTEN",
+    flag: Some("listen"),
+    kind: Kind::Address,
+    absent: Absent::Is("127.0.0.1:9465"),
+    meaning: "where `callq web` takes callbacks, and serves /livez, /readyz and /metrics",
+    example: "\"127.0.0.1:9465\"",
+};
+
+/// Where Tencent reaches that.
+pub static CALLBACKS_BASE_URL: Setting = Setting {
+    section: Section::Web,
+    key: "callbacks_base_url",
+    environment: "CALLQ_CALLBACKS_BASE_URL",
+    flag: None,
+    kind: Kind::HttpUrl,
+    absent: Absent::Means("callq callbacks set needs a whole URL"),
+    meaning: "where Tencent reaches `callq web`, without /callbacks/APP/SECRET",
+    example: "\"https://calls.example.com\"",
+};
+
 /// The app's number.
 pub static SDK_APP_ID: Setting = Setting {
     section: Section::App,
@@ -321,8 +348,58 @@ pub static CALLS_PER_SECOND: Setting = Setting {
     example: "180",
 };
 
+/// What stands in the path of the app's callbacks.
+pub static CALLBACKS_SECRET: Setting = Setting {
+    section: Section::App,
+    key: "callbacks_secret",
+    environment: "CALLQ_CALLBACKS_SECRET",
+    flag: None,
+    kind: Kind::Secret,
+    absent: Absent::Means("no callbacks of the app are taken"),
+    meaning: "the secret in the path of the app's callbacks, 16 to 128 of A-Z a-z 0-9 _ -",
+    example: "",
+};
+
+/// The same in a file.
+pub static CALLBACKS_SECRET_FILE: Setting = Setting {
+    section: Section::App,
+    key: "callbacks_secret_file",
+    environment: "CALLQ_CALLBACKS_SECRET_FILE",
+    flag: None,
+    kind: Kind::SecretFile,
+    absent: Absent::Means("no callbacks of the app are taken"),
+    meaning: "a file that holds the secret in the path of the app's callbacks, 16 to 128 of A-Z \
+              a-z 0-9 _ -",
+    example: "\"callbacks-secret\"",
+};
+
+/// With which callbacks may be signed.
+pub static CALLBACKS_TOKEN: Setting = Setting {
+    section: Section::App,
+    key: "callbacks_token",
+    environment: "CALLQ_CALLBACKS_TOKEN",
+    flag: None,
+    kind: Kind::Secret,
+    absent: Absent::Means("no signature is looked at"),
+    meaning: "the token of callbacks that Tencent's console has, if one is set there",
+    example: "",
+};
+
+/// The same in a file.
+pub static CALLBACKS_TOKEN_FILE: Setting = Setting {
+    section: Section::App,
+    key: "callbacks_token_file",
+    environment: "CALLQ_CALLBACKS_TOKEN_FILE",
+    flag: None,
+    kind: Kind::SecretFile,
+    absent: Absent::Means("no signature is looked at"),
+    meaning: "a file that holds the token of callbacks that Tencent's console has, if one is set \
+              there",
+    example: "\"callbacks-token\"",
+};
+
 /// All of them, in the order in which they are shown.
-pub static ALL: [&Setting; 18] = [
+pub static ALL: [&Setting; 24] = [
     &DATABASE_URL,
     &DATABASE_URL_FILE,
     &HTTPS_PROXY,
@@ -333,6 +410,8 @@ pub static ALL: [&Setting; 18] = [
     &REQUEST_TIMEOUT_MS,
     &LISTEN,
     &LOG_FORMAT,
+    &WEB_LISTEN,
+    &CALLBACKS_BASE_URL,
     &SDK_APP_ID,
     &ADMIN_ACCOUNT,
     &SECRET_KEY,
@@ -341,6 +420,10 @@ pub static ALL: [&Setting; 18] = [
     &USER_SIG_FILE,
     &HOST,
     &CALLS_PER_SECOND,
+    &CALLBACKS_SECRET,
+    &CALLBACKS_SECRET_FILE,
+    &CALLBACKS_TOKEN,
+    &CALLBACKS_TOKEN_FILE,
 ];
 
 /// Where the database is said to be, one way or the other.
@@ -348,6 +431,12 @@ pub static DATABASE: [&Setting; 2] = [&DATABASE_URL, &DATABASE_URL_FILE];
 
 /// What an app may sign with, of which it has one.
 pub static CREDENTIALS: [&Setting; 4] = [&SECRET_KEY, &SECRET_KEY_FILE, &USER_SIG, &USER_SIG_FILE];
+
+/// Where the secret of an app's callbacks may stand.
+pub static CALLBACKS_SECRETS: [&Setting; 2] = [&CALLBACKS_SECRET, &CALLBACKS_SECRET_FILE];
+
+/// Where the token of an app's callbacks may stand.
+pub static CALLBACKS_TOKENS: [&Setting; 2] = [&CALLBACKS_TOKEN, &CALLBACKS_TOKEN_FILE];
 
 /// Those of one section.
 pub fn of(section: Section) -> impl Iterator<Item = &'static Setting> {

@@ -44,7 +44,15 @@ impl Effective {
 }
 
 /// Settings of which one is given; the others do not hold, wherever they are given.
-static ALTERNATIVES: [&[&Setting]; 2] = [&settings::DATABASE, &settings::CREDENTIALS];
+static ALTERNATIVES: [&[&Setting]; 4] = [
+    &settings::DATABASE,
+    &settings::CREDENTIALS,
+    &settings::CALLBACKS_SECRETS,
+    &settings::CALLBACKS_TOKENS,
+];
+
+/// Of which one must be.
+static NEEDED: [&[&Setting]; 2] = [&settings::DATABASE, &settings::CREDENTIALS];
 
 impl Sources {
     /// Every setting that holds, in the order of the list and then of the apps. It is not judged
@@ -82,7 +90,7 @@ impl Sources {
             (Some(given), _) => (shown(given), given.origin.clone()),
             (None, Absent::Is(default)) => (Shown::Value(default.to_owned()), Origin::Default),
             (None, Absent::Means(meaning)) => {
-                let missing = ALTERNATIVES.iter().any(|g| has(g, setting));
+                let missing = NEEDED.iter().any(|g| has(g, setting));
                 let value = if missing {
                     Shown::Missing
                 } else {

@@ -65,7 +65,7 @@ impl Sources {
     }
 }
 
-fn log_format(text: &str) -> Result<LogFormat, String> {
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     let word = kind::word(list::LOG_FORMAT.kind, text)?;
     Ok([LogFormat::Text, LogFormat::Json][word])
 }

@@ -1,22 +1,31 @@
-//! The private server, the sandbox and a worker, started and stopped together.
+//! The private server, the sandbox, a worker and a receiver of callbacks, started and stopped
+//! together.
+
+use std::net::SocketAddr;
 
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use super::postgres::{DevError, PostgresServer, StartOptions};
+use crate::call::CallbackCommand;
 use crate::sandbox::{
     SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
 use crate::store::{SchemaFault, Store, StoreError};
 use crate::tencent::{
-    ClientError, Credential, Host, HostError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient,
-    UserSigError, UserSigs,
+    ClientError, Command, Credential, Host, HostError, Judgement, REQUEST_TIMEOUT_DEFAULT,
+    Settings, TencentClient, UserSigError, UserSigs, judge,
 };
+use crate::web::{CallbackApp, Receiver, ReceiverConfig, ReceiverError};
 use crate::worker::{self, Worker, WorkerApp, WorkerConfig, WorkerError};
 
 /// The database on the private server: the one that every server has.
 pub const DATABASE: &str = "postgres";
+
+/// The one app.
+const APP: &str = "default";
 
 /// A running stack.
 #[derive(Debug)]
@@ -26,6 +35,7 @@ pub struct Stack {
     store: Store,
     stop: CancellationToken,
     working: JoinHandle<Result<(), WorkerError>>,
+    receiving: Receiving,
 }
 
 /// Why the stack did not start, or did not stop well.
@@ -43,6 +53,9 @@ pub enum StackError {
     /// The worker.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The receiver of callbacks.
+    #[error(transparent)]
+    Receiver(#[from] ReceiverError),
     /// The sandbox's own credentials were refused.
     #[error("cannot make a client of the sandbox: {0}")]
     Client(String),
@@ -86,11 +99,12 @@ impl Stack {
         let sandbox = Sandbox::start(SandboxConfig::default())
             .await
             .map_err(StackError::Sandbox)?;
+        let receiving = Receiving::start(&url, &sandbox).await?;
         let worker = Worker::start(WorkerConfig {
             database_url: url,
             database_url_again: None,
             apps: vec![WorkerApp {
-                name: "default".to_owned(),
+                name: APP.to_owned(),
                 client: sandbox_client(&sandbox.url())?,
                 user_sigs_again: None,
                 calls_per_second: None,
@@ -109,6 +123,7 @@ impl Stack {
             store,
             stop,
             working,
+            receiving,
         };
         tokio::select! {
             () = health.ready() => Ok(stack),
@@ -158,21 +173,71 @@ impl Stack {
         let worked = self.working.await;
         self.store.close().await;
         let served = self.sandbox.shutdown().await.map_err(StackError::Sandbox);
+        // After who sends.
+        let received = self.receiving.stop().await;
         let stopped = tokio::task::spawn_blocking(|| self.server.stop()).await;
         worked??;
         served?;
+        received?;
         stopped??;
         Ok(())
     }
 }
 
+/// A receiver that runs, to which the sandbox sends every callback.
+#[derive(Debug)]
+struct Receiving {
+    stop: DropGuard,
+    working: JoinHandle<Result<(), ReceiverError>>,
+}
+
+impl Receiving {
+    /// Starts it on a free port, with a secret of its own.
+    async fn start(database_url: &str, sandbox: &Sandbox) -> Result<Self, StackError> {
+        let secret = Uuid::new_v4().simple().to_string();
+        let receiver = Receiver::start(ReceiverConfig {
+            database_url: database_url.to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            apps: vec![CallbackApp {
+                name: APP.to_owned(),
+                sdk_app_id: sdk_app_id(),
+                secret: secret.as_str().into(),
+                token: None,
+            }],
+        })
+        .await?;
+        let url = format!("http://{}/callbacks/{APP}/{secret}", receiver.address());
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(receiver.run(stop.clone()));
+        let client = sandbox_client(&sandbox.url())?;
+        let now = chrono::Utc::now().timestamp();
+        let set = client
+            .set_callback(&url, &CallbackCommand::ALL, fastrand::u32(..), now)
+            .await;
+        if judge(Command::SetCallback, &set) != Judgement::Done {
+            let fault = "the sandbox does not take the receiver of callbacks";
+            return Err(StackError::Client(fault.to_owned()));
+        }
+        let stop = stop.drop_guard();
+        Ok(Self { stop, working })
+    }
+
+    async fn stop(self) -> Result<(), StackError> {
+        drop(self.stop);
+        Ok(self.working.await??)
+    }
+}
+
+fn sdk_app_id() -> u32 {
+    u32::try_from(SANDBOX_SDK_APP_ID).unwrap_or(u32::MAX)
+}
+
 /// A client of the sandbox's own app.
 fn sandbox_client(url: &str) -> Result<TencentClient, StackError> {
-    let sdk_app_id = u32::try_from(SANDBOX_SDK_APP_ID).unwrap_or(u32::MAX);
     let key = Credential::SecretKey(SecretString::from(SANDBOX_SECRET_KEY));
     Ok(TencentClient::new(Settings {
         host: Host::new(url)?,
-        user_sigs: UserSigs::new(sdk_app_id, SANDBOX_ADMIN_ACCOUNT, key)?,
+        user_sigs: UserSigs::new(sdk_app_id(), SANDBOX_ADMIN_ACCOUNT, key)?,
         request_timeout: REQUEST_TIMEOUT_DEFAULT,
         https_proxy: None,
     })?)

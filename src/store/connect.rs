@@ -53,6 +53,15 @@ macro_rules! bounded {
     ($store:expr, $verb:literal, $fetch:ident, $query:expr) => {
         crate::store::connect::answered!($store.connection(), $verb, $fetch, $query)
     };
+    // For whom somebody waits who does not wait that long.
+    ($store:expr, $verb:literal, $fetch:ident, $query:expr, $within:expr) => {{
+        let within: Duration = $within;
+        let connection = async {
+            let connected = tokio::time::timeout(within, $store.connection()).await;
+            connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        };
+        crate::store::connect::answered!(connection, $verb, $fetch, $query, within)
+    }};
 }
 pub(super) use bounded;
 
@@ -73,12 +82,20 @@ pub(super) use watched;
 
 macro_rules! answered {
     ($connection:expr, $verb:literal, $fetch:ident, $query:expr) => {
+        crate::store::connect::answered!(
+            $connection,
+            $verb,
+            $fetch,
+            $query,
+            crate::store::connect::STATEMENT_MAX
+        )
+    };
+    ($connection:expr, $verb:literal, $fetch:ident, $query:expr, $limit:expr) => {
         match $connection.await {
             Err(error) => Err(StoreError::during($verb)(error)),
             Ok(mut connection) => {
                 let answer = $query.$fetch(&mut *connection);
-                let limit = crate::store::connect::STATEMENT_MAX;
-                match tokio::time::timeout(limit, answer).await {
+                match tokio::time::timeout($limit, answer).await {
                     Ok(answer) => answer.map_err(StoreError::during($verb)),
                     Err(_) => {
                         drop(connection.detach());

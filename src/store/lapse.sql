@@ -28,5 +28,11 @@ WITH lapsed AS MATERIALIZED (
 ), filed AS (
     UPDATE callq.attempts AS a SET state = 'unknown', class = 'in_doubt', detail = 'the lease lapsed before a reply was recorded'
     FROM doubted AS d WHERE a.job_id = d.id AND a.attempt = d.attempt AND a.state = 'claimed'
+    RETURNING a.job_id, a.attempt, a.app, a.room_id
+), opened AS (
+    INSERT INTO callq.calls (job_id, attempt, app, room_id, look_at)
+    SELECT f.job_id, f.attempt, f.app, f.room_id, now() FROM filed AS f
+    WHERE (SELECT s.outcomes FROM callq.settings AS s)
+    ON CONFLICT (job_id, attempt) DO NOTHING
 )
 SELECT d.id AS "id!", d.attempt AS "attempt!", d.app AS "app!" FROM doubted AS d

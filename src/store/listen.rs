@@ -14,6 +14,8 @@ pub enum Heard {
     Pauses,
     /// A schedule was inserted, changed or resumed.
     Schedules,
+    /// Callbacks came in.
+    Callbacks,
     /// A ping, with what it carries.
     Ping(String),
     /// The connection was lost and is there again: anything may have been missed.
@@ -50,6 +52,7 @@ impl Listener {
                 "callq_jobs",
                 "callq_pauses",
                 "callq_schedules",
+                "callq_callbacks",
                 "callq_pings",
             ])
             .await
@@ -72,6 +75,7 @@ impl Listener {
             Some(n) if n.channel() == "callq_jobs" => Heard::Jobs,
             Some(n) if n.channel() == "callq_pauses" => Heard::Pauses,
             Some(n) if n.channel() == "callq_schedules" => Heard::Schedules,
+            Some(n) if n.channel() == "callq_callbacks" => Heard::Callbacks,
             Some(n) => Heard::Ping(n.payload().to_owned()),
         })
     }

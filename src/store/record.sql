@@ -11,6 +11,7 @@
 --                                                            the newer one rings nobody: placed, as above
 --
 -- Callees that were refused are rung again by a follow-up job, if retry_callees says so.
+-- A call that was accepted, or may have been, is followed from here on (callq.calls).
 -- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
 --
 -- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job or an
@@ -80,7 +81,15 @@ WITH result AS (
     FROM ready AS r
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
       AND a.state IN ('claimed', 'unknown')
-    RETURNING a.job_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
+    RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
+), opened AS (
+    -- What rang, or may have, is followed until it is known what became of it.
+    INSERT INTO callq.calls AS c (job_id, attempt, app, call_id, room_id, look_at)
+    SELECT f.job_id, f.attempt, f.app, f.call_id, f.room_id, now() + interval '5 minutes' * (f.call_id IS NOT NULL)::int
+    FROM filed AS f
+    WHERE f.class IN ('accepted', 'in_doubt') AND (SELECT s.outcomes FROM callq.settings AS s)
+    ON CONFLICT (job_id, attempt) DO UPDATE SET
+        call_id = coalesce(excluded.call_id, c.call_id), look_at = excluded.look_at, turn = c.turn + 1
 ), moved AS (
     UPDATE callq.jobs AS j SET
         state = r.becomes,

@@ -9,23 +9,24 @@ use sqlx::PgConnection;
 use super::StoreError;
 
 /// The group roles, as `roles.sql` makes them.
-pub const ROLES: [&str; 3] = ["callq_enqueue", "callq_worker", "callq_report"];
+pub const ROLES: [&str; 4] = ["callq_enqueue", "callq_worker", "callq_report", "callq_web"];
 
 /// What says who `roles_sql` is for and what comes after it.
 const HEAD: &str = "\
 -- The roles of callq: callq_enqueue for producers and people, callq_worker for workers,
--- callq_report for reports. Run this in the database that callq is in, as a superuser, or as the
--- owner of the schema callq with CREATEROLE. It is safe to repeat, and does what `callq migrate`
--- does where its login may.
+-- callq_report for reports, callq_web for what takes Tencent's callbacks. Run this in the database
+-- that callq is in, as a superuser, or as the owner of the schema callq with CREATEROLE. It is safe
+-- to repeat, and does what `callq migrate` does where its login may.
 --
 -- Nobody can log in as one of them. Give them to your logins:
 --
 --   GRANT callq_enqueue TO web_app;
 --   GRANT callq_worker TO worker_1, worker_2;
 --   GRANT callq_report TO analyst;
+--   GRANT callq_web TO receiver;
 --
--- To be rid of them: DROP OWNED BY callq_enqueue, callq_worker, callq_report in every database that
--- has callq, then DROP ROLE.
+-- To be rid of them: DROP OWNED BY callq_enqueue, callq_worker, callq_report, callq_web in every
+-- database that has callq, then DROP ROLE.
 ";
 
 /// What a migration did about the roles.

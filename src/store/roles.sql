@@ -5,7 +5,7 @@ DO $roles$
 DECLARE
     v_role text;
 BEGIN
-    FOREACH v_role IN ARRAY ARRAY['callq_enqueue', 'callq_worker', 'callq_report'] LOOP
+    FOREACH v_role IN ARRAY ARRAY['callq_enqueue', 'callq_worker', 'callq_report', 'callq_web'] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = v_role) THEN
             BEGIN
                 EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', v_role);

@@ -109,6 +109,15 @@ fn callee_results(
     )
 }
 
+/// The callees of a `CallResult` that was stored.
+#[must_use]
+pub fn read_callee_results(stored: &str) -> Vec<CalleeResult> {
+    let value: Value = serde_json::from_str(stored).unwrap_or_default();
+    let private = Private::default();
+    let items = value.as_array().into_iter().flatten();
+    items.map(|item| callee(&private, item)).collect()
+}
+
 fn callee(private: &Private, item: &Value) -> CalleeResult {
     CalleeResult {
         callee: text(private, &item["Callee_Account"]).unwrap_or_default(),

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod callback_commands;
+mod callback_sign;
 mod callbacks;
 mod client;
 mod commands;
@@ -27,10 +28,11 @@ pub mod wire;
 
 pub use accounts::{CheckedAccount, Standing};
 pub use callback_commands::{CallbackConfig, ConfiguredCallback};
+pub use callback_sign::{SIGN_LIFE_S, is_signed};
 pub use callbacks::{CALLBACK_ACKNOWLEDGEMENT, CallbackError, read_callback};
 pub use client::{ClientError, REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient, request_timeouts};
 pub use commands::{ACCOUNTS_MAX, AccountCheck, CallInfo, NO_CALL_ID, START_CALL_PATH};
-pub use envelope::read as read_reply;
+pub use envelope::{read as read_reply, read_callee_results};
 pub use exchange::BODY_BYTES_MAX;
 pub use host::{Host, HostError, HostKind};
 pub use judge::{Command, Judged, Judgement, command_rows, judge, judged};

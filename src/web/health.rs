@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 /// What is asked when somebody asks.
 pub struct Probes {
-    /// Whether the worker claims jobs, that is, whether the database answers.
+    /// Whether the process does what it is for, that is, whether the database answers.
     pub ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// The metrics, in Prometheus' text format.
     #[allow(
@@ -30,11 +30,20 @@ impl std::fmt::Debug for Probes {
     }
 }
 
-/// Answers until `stop` completes.
+/// The paths of probes.
 ///
 /// - `/livez`: 200 while the process can answer at all.
-/// - `/readyz`: 200 while the worker works, otherwise 503.
+/// - `/readyz`: 200 while the process works, otherwise 503.
 /// - `/metrics`: the metrics.
+pub(super) fn routes(probes: Probes) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(probes))
+}
+
+/// Answers probes alone, until `stop` completes.
 ///
 /// # Errors
 /// If the listener breaks.
@@ -43,12 +52,7 @@ pub async fn serve(
     probes: Probes,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(Arc::new(probes));
-    axum::serve(listener, app)
+    axum::serve(listener, routes(probes))
         .with_graceful_shutdown(stop)
         .await
 }
@@ -59,7 +63,7 @@ async fn readyz(State(probes): State<Arc<Probes>>) -> impl IntoResponse {
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not answer; nothing is claimed\n",
+            "the database does not answer\n",
         )
     }
 }

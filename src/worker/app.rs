@@ -42,6 +42,10 @@ pub(super) struct App {
     pub telling: AtomicBool,
     /// Told when Tencent refuses what the app signs with: a new one may be there.
     pub refused: Notify,
+    /// Told when callbacks came.
+    pub hints: Notify,
+    /// Whether this worker is the one that follows the app's calls.
+    pub follows: AtomicBool,
     seen: Mutex<Seen>,
     /// How many pauses of this app are being written.
     pausing: AtomicUsize,
@@ -78,6 +82,8 @@ impl App {
             pass: Pass::default(),
             telling: AtomicBool::new(false),
             refused: Notify::new(),
+            hints: Notify::new(),
+            follows: AtomicBool::new(false),
             seen: Mutex::default(),
             pausing: AtomicUsize::new(0),
         }

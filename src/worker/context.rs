@@ -114,6 +114,13 @@ impl Context {
         room()
     }
 
+    /// Has whoever follows calls look at callbacks now.
+    pub(super) fn callbacks_came(&self) {
+        for app in &self.apps {
+            app.hints.notify_one();
+        }
+    }
+
     /// Takes room for so many jobs. Only the claim loop takes any, so what it saw is there.
     pub(super) fn take_room(
         &self,

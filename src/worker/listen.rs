@@ -103,9 +103,11 @@ fn pass_on(ctx: &Context, ear: &Ear, heard: Heard) {
             ctx.wake.news();
         }
         Heard::Schedules => ctx.schedules_changed.notify_one(),
+        Heard::Callbacks => ctx.callbacks_came(),
         Heard::Reconnected => {
             ctx.wake.news();
             ctx.schedules_changed.notify_one();
+            ctx.callbacks_came();
             ctx.pauses.refresh_soon();
         }
         Heard::Ping(payload) => {

@@ -75,6 +75,8 @@ pub struct Metrics {
     results_forgotten: Counter,
     firings: Family<FiringLabel, Counter>,
     at_fault: Gauge<i64, AtomicI64>,
+    completed: Family<AppLabel, Counter>,
+    sweeping: Family<AppLabel, Gauge<i64, AtomicI64>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -159,6 +161,7 @@ impl Default for Metrics {
         );
         let (history_unsure, results_forgotten) = of_history(&mut registry);
         let (firings, at_fault) = of_schedules(&mut registry);
+        let (completed, sweeping) = of_outcomes(&mut registry);
         Self {
             registry,
             depth,
@@ -178,6 +181,8 @@ impl Default for Metrics {
             results_forgotten,
             firings,
             at_fault,
+            completed,
+            sweeping,
         }
     }
 }
@@ -321,6 +326,18 @@ impl Metrics {
         self.firings.get_or_create(&label).inc_by(firings);
     }
 
+    /// What became of a call is known.
+    pub(super) fn completed(&self, app: &str) {
+        let label = AppLabel { app: readable(app) };
+        self.completed.get_or_create(&label).inc();
+    }
+
+    /// Whether this worker reads the app's call records, and can.
+    pub(super) fn sweeping(&self, app: &str, sweeping: i64) {
+        let label = AppLabel { app: readable(app) };
+        self.sweeping.get_or_create(&label).set(sweeping);
+    }
+
     pub(super) fn deaf(&self, deaf: i64) {
         self.deaf.set(deaf);
     }
@@ -373,6 +390,32 @@ fn of_schedules(registry: &mut Registry) -> (Family<FiringLabel, Counter>, Gauge
         at_fault.clone(),
     );
     (firings, at_fault)
+}
+
+/// Calls whose outcome is known, and whether records are read.
+#[allow(
+    clippy::type_complexity,
+    reason = "two families of the same label have no shorter name"
+)]
+fn of_outcomes(
+    registry: &mut Registry,
+) -> (
+    Family<AppLabel, Counter>,
+    Family<AppLabel, Gauge<i64, AtomicI64>>,
+) {
+    let completed = Family::default();
+    registry.register(
+        "completed",
+        "Calls of which this worker settled what became of them",
+        completed.clone(),
+    );
+    let sweeping = Family::default();
+    registry.register(
+        "reads_records",
+        "1 while this worker reads the app's call records, and can; alert if no worker does",
+        sweeping.clone(),
+    );
+    (completed, sweeping)
 }
 
 fn int(n: usize) -> i64 {

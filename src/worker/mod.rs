@@ -15,6 +15,10 @@
 //! - `ground`: whether the schema still lets this version work, and the sessions are still its own.
 //! - `fire`: schedules become jobs; `reckon`, a pure function of their rows, decides which, and
 //!   `timetables` keeps what it needs for that.
+//! - `sweep`: reads call records, one worker for each app; `pages` turns them, and `prove` says
+//!   which doubts led to no call.
+//! - `follow`: what callbacks and records tell of calls is settled; `weigh`, a pure function, says
+//!   what of it.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.
@@ -28,6 +32,7 @@ mod claim;
 mod config;
 mod context;
 mod fire;
+mod follow;
 mod ground;
 mod health;
 mod history;
@@ -35,9 +40,11 @@ mod listen;
 mod metrics;
 mod migrate;
 mod owed;
+mod pages;
 mod pauses;
 mod place;
 mod probe;
+mod prove;
 mod prune;
 mod reckon;
 mod record;
@@ -45,9 +52,11 @@ mod rescue;
 mod rotate;
 mod run;
 mod serve;
+mod sweep;
 mod tell;
 mod timetables;
 mod tokens;
+mod weigh;
 
 pub use config::{ReadAgain, WorkerApp, WorkerConfig, WorkerError};
 pub use health::Health;

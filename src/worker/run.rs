@@ -15,8 +15,8 @@ use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
 use super::{
-    WorkerConfig, WorkerError, beat, claim, fire, ground, history, listen, pauses, prune, record,
-    rescue, serve,
+    WorkerConfig, WorkerError, beat, claim, fire, follow, ground, history, listen, pauses, prune,
+    record, rescue, serve, sweep,
 };
 use crate::store::{Program, Schema, Store};
 
@@ -175,6 +175,12 @@ impl Worker {
         duties.spawn(watched(&broken, claim::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, fire::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, prune::run(Arc::clone(&ctx))));
+        for app in &ctx.apps {
+            let of = || (Arc::clone(&ctx), Arc::clone(app));
+            let ((ctx, app), (also_ctx, also_app)) = (of(), of());
+            duties.spawn(watched(&broken, sweep::run(ctx, app)));
+            duties.spawn(watched(&broken, follow::run(also_ctx, also_app)));
+        }
         duties.close();
 
         let whole = tokio::select! {

@@ -174,6 +174,15 @@ async fn dev_shows_calls_as_they_happen_whatever_the_shell_says() {
         .await
         .expect("it is taken");
     dev.prints("bot -> jack").await;
+    // What the sandbox calls back with is taken too.
+    let began = "SELECT EXISTS (SELECT FROM callq.callbacks WHERE command = 'Call.CallbackAfterStartCall' AND app = 'default')";
+    while !sqlx::query_scalar::<_, bool>(began)
+        .fetch_one(&mut connection)
+        .await
+        .expect("it answers")
+    {
+        tokio::task::yield_now().await;
+    }
     dev.signal(libc::SIGINT);
     let ended = dev.end().await.with_code(0);
     assert!(!ended.text().contains("hunter2"), "{ended}");

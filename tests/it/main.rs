@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a failing test shows its seed")]
 
 mod bad_rows;
+mod callbacks;
 mod claim;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod dev_postgres;
 mod expired;
 mod failover;
 mod fault_points;
+mod follow;
 mod grants;
 mod insert;
 mod keeping;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::support::Database;
 
 /// The group roles.
-const ROLES: [&str; 3] = ["callq_enqueue", "callq_worker", "callq_report"];
+const ROLES: [&str; 4] = ["callq_enqueue", "callq_worker", "callq_report", "callq_web"];
 
 /// A login that is a member of one role at most.
 #[derive(Clone)]
@@ -96,7 +96,7 @@ async fn may(session: &mut PgConnection, sql: &str) -> bool {
 }
 
 /// Runs `test` with a login for each role and one without any, and drops them whatever happens.
-async fn with_logins<F>(test: impl FnOnce(Arc<Database>, [Login; 3], Login) -> F + Send + 'static)
+async fn with_logins<F>(test: impl FnOnce(Arc<Database>, [Login; 4], Login) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -111,7 +111,7 @@ where
         .chain([&nobody])
         .map(|l| l.name.clone())
         .collect();
-    let Ok(logins) = <[Login; 3]>::try_from(logins) else {
+    let Ok(logins) = <[Login; 4]>::try_from(logins) else {
         unreachable!("one for each role");
     };
     let outcome = tokio::spawn(test(Arc::clone(&database), logins, nobody)).await;
@@ -179,6 +179,9 @@ async fn what_no_role_may_do() {
                 "SELECT callq.allow_worker('callq_report')",
                 "SELECT callq.allow_producer('callq_report')",
                 "SELECT callq.allow_report('callq_report')",
+                "SELECT callq.allow_receiver('callq_report')",
+                "DELETE FROM callq.callbacks",
+                "UPDATE callq.callbacks SET body = ''",
             ] {
                 let done = refused(&mut session, sql).await;
                 refused(&mut session, "ROLLBACK").await;
@@ -193,7 +196,7 @@ async fn what_no_role_may_do() {
 async fn what_one_role_may_not_do_though_another_does() {
     with_logins(|database, logins, nobody| async move {
         run(&database, JOBS).await;
-        // Who may: e callq_enqueue, w callq_worker, r callq_report.
+        // Who may: e callq_enqueue, w callq_worker, r callq_report, c callq_web.
         for (whose, sql) in [
             ("ew", "INSERT INTO callq.jobs (robot_account, callees, user_data) VALUES ('bot', '{jack}', 'private')"),
             ("e", "INSERT INTO callq.jobs (robot_account, callees, idempotency_key) VALUES ('bot', '{jack}', gen_random_uuid()::text)"),
@@ -205,6 +208,11 @@ async fn what_one_role_may_not_do_though_another_does() {
             ("ew", "SELECT user_data, offline_push FROM callq.jobs"),
             ("ew", "SELECT * FROM callq.attempts"),
             ("ew", "SELECT * FROM callq.apps, callq.pace, callq.settings, callq.meta"),
+            ("ewc", "SELECT * FROM callq.meta"),
+            ("ewc", "SELECT notify FROM callq.settings"),
+            ("c", "INSERT INTO callq.callbacks (app, body, digest, fault, look_at) VALUES ('a', '', sha256(''), 'a test', NULL)"),
+            ("", "SELECT id FROM callq.callbacks"),
+            ("", "INSERT INTO callq.callbacks (app, body, digest, fault, job_id, attempt) VALUES ('a', '', sha256(''), 'a test', 1, 1)"),
             ("e", "SELECT * FROM callq.reasons, callq.error_codes"),
             ("w", "UPDATE callq.pace SET tokens = tokens"),
             ("w", "UPDATE callq.apps SET served_at = now()"),
@@ -239,7 +247,7 @@ async fn what_one_role_may_not_do_though_another_does() {
             ("", "UPDATE callq.jobs SET moved_at = now()"),
             ("w", "INSERT INTO callq.skipped_firings (schedule_id, app, name, reason, first_nominal_at, last_nominal_at, firings) VALUES (1, 'a', 'a', 'missed', now(), now(), 1)"),
         ] {
-            for (letter, login) in ["e", "w", "r", "nobody"].iter().zip(logins.iter().chain([&nobody])) {
+            for (letter, login) in ["e", "w", "r", "c", "-"].iter().zip(logins.iter().chain([&nobody])) {
                 let mut session = login.connect().await;
                 // Taken back, so that each begins with the same rows.
                 let sql = format!("BEGIN; {sql}; ROLLBACK");

@@ -172,10 +172,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["tencent", "call", "schedule"]),
     (
         "dev",
-        &["worker", "sandbox", "store", "tencent", "call", "schedule"],
+        &[
+            "worker", "web", "sandbox", "store", "tencent", "call", "schedule",
+        ],
     ),
     ("worker", &["store", "tencent", "call", "schedule"]),
-    ("web", &[]),
+    ("web", &["store", "tencent", "call"]),
     ("sandbox", &[]),
     ("store", &["call", "schedule"]),
     ("tencent", &["call", "schedule"]),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::callbacks::Address;
 use super::finding::Finding;
 use super::report::said_and_fix;
 use crate::cli::settings::{ConfigFile, WorkerFlags};
@@ -16,7 +17,7 @@ pub(super) struct Configured {
     /// One line if all is well, otherwise one for each fault.
     pub(super) findings: Vec<Finding>,
     pub(super) database_url: Option<DatabaseUrl>,
-    pub(super) apps: Vec<AppConfig>,
+    pub(super) apps: Vec<(AppConfig, Address)>,
     pub(super) way: Way,
 }
 
@@ -50,7 +51,9 @@ pub(super) fn configured(config: &ConfigFile, only: Option<&str>) -> Configured 
         database_url: sources.database_url().ok(),
         // Their faults are told above.
         apps: match sources.shape() {
-            Ok(()) => names.filter_map(|name| sources.app(name).ok()).collect(),
+            Ok(()) => names
+                .filter_map(|name| Some((sources.app(name).ok()?, sources.callback_address(name))))
+                .collect(),
             Err(_) => Vec::new(),
         },
         way: Way {

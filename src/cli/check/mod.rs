@@ -1,6 +1,7 @@
 //! `callq check`
 
 mod app;
+mod callbacks;
 mod callees;
 mod configured;
 mod connection;
@@ -69,9 +70,14 @@ impl Check {
             database::Known::default()
         };
         report.tell(queue::zones())?;
-        for app in apps {
+        for (app, address) in apps {
             let name = app.name.clone();
             let client = app::look(app, &way, &known, &mut report).await?;
+            let finding = match &client {
+                Some(client) => callbacks::look(client, &address, &known).await,
+                None => Finding::skip("callbacks", "the app does not get that far"),
+            };
+            report.tell(finding.of_app(&name))?;
             if let Some(callees) = &callees {
                 let finding = match client {
                     Some(client) => callees::look(&client, callees, &known).await,

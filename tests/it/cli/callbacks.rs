@@ -56,7 +56,7 @@ async fn callbacks_are_shown_set_and_deleted_without_a_database() {
     let json = run(&mut callbacks(&sandbox, &["show", "--json"])).await;
     assert_eq!(
         json_lines(&json),
-        [json!({ "app": "default", "url": OURS, "callbacks": all })]
+        [json!({ "app": "default", "url": OURS, "ours": null, "callbacks": all })]
     );
     for told in ["no callbacks are sent any more", "no callbacks were sent"] {
         let deleted = run(&mut callbacks(&sandbox, &["delete", "--yes"]))

@@ -141,11 +141,11 @@ async fn what_is_unknown_is_told_with_what_was_meant() {
             "callq.toml:8:1: worker.telephone is no setting: must be one of concurrency, poll_interval_ms, lease_ms, \
              request_timeout_ms, listen, log_format"),
         added("[wroker]\nconcurrency = 5\n", "callq.toml:7:2: [wroker] is no section: did you mean [worker]?"),
-        added("[telephone]\nnumber = 5\n", "callq.toml:7:2: [telephone] is no section: must be [worker] or [apps.NAME]"),
+        added("[telephone]\nnumber = 5\n", "callq.toml:7:2: [telephone] is no section: must be [worker], [web] or [apps.NAME]"),
         added("[pharmacy]\nsdk_app_id = 5\n", "callq.toml:7:2: [pharmacy] is no section: did you mean [apps.pharmacy]?"),
         added("region = \"china\"\n",
             "callq.toml:7:1: apps.clinic.region is no setting: must be one of sdk_app_id, admin_account, secret_key_file, \
-             user_sig_file, host, calls_per_second"),
+             user_sig_file, host, calls_per_second, callbacks_secret_file, callbacks_token_file"),
         added("concurrency = 5\n", "callq.toml:7:1: apps.clinic.concurrency is no setting: it belongs in [worker]"),
         added("log = \"info\"\n", "callq.toml:7:1: apps.clinic.log is no setting: it belongs above all sections"),
         file(format!("sdk_app_id = 5\n{COMPLETE}"), "callq.toml:1:1: sdk_app_id is no setting: it belongs in [apps.NAME]"),
@@ -153,7 +153,7 @@ async fn what_is_unknown_is_told_with_what_was_meant() {
         file(
             format!("5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f = 1\n{COMPLETE}"),
                 "callq.toml:1:1: (a key that looks like a secret) is no setting: must be one of database_url, database_url_file, \
-                 https_proxy, log, worker, apps",
+                 https_proxy, log, worker, web, apps",
         ),
         given("CALLQ_CONCURENCY is set, but nothing reads it: did you mean CALLQ_CONCURRENCY?").env("CALLQ_CONCURENCY", "5"),
         given("CALLQ_LEASE is set, but nothing reads it: did you mean CALLQ_LEASE_MS?").env("CALLQ_LEASE", "5"),
@@ -443,7 +443,7 @@ async fn apps_that_cannot_be_served_beside_each_other_are_told() {
 
 #[tokio::test]
 async fn all_mistakes_are_told_at_once() {
-    let known = "database_url, database_url_file, https_proxy, log, worker, apps";
+    let known = "database_url, database_url_file, https_proxy, log, worker, web, apps";
     let (mut many, mut twenty_and_more) = (String::new(), String::new());
     for n in 1..=25 {
         writeln!(many, "x{n} = 1").expect("a String takes all");

@@ -69,6 +69,8 @@ fn example() -> String {
     text.push_str(&section(Section::Top));
     text.push_str("\n# How `callq worker` runs. Each of these is also a flag of it, as in --lease-ms.\n[worker]\n");
     text.push_str(&section(Section::Worker));
+    text.push_str("\n# How `callq web` runs, which takes Tencent's callbacks; --listen is a flag of it too.\n[web]\n");
+    text.push_str(&section(Section::Web));
     text.push_str(
         "\n# An app: one SDKAppID, named as in the column callq.jobs.app. Write one such section for each\n\
          # app; a worker serves them all, or those that --app names. The environment describes the\n\
@@ -89,6 +91,8 @@ fn read(text: &str) -> Result<(), String> {
     let key = callq::sandbox::SANDBOX_SECRET_KEY;
     folder.write("secret-key", key, 0o600);
     folder.write("database-url", "postgres://me:hunter2@db/x", 0o600);
+    folder.write("callbacks-secret", "0123456789-abcdef_G", 0o600);
+    folder.write("callbacks-token", "xxxxyyyy", 0o600);
     let sig = generate_user_sig(
         &key.into(),
         1_400_000_000,
@@ -105,10 +109,14 @@ fn read(text: &str) -> Result<(), String> {
     let file = folder.path().join("callq.toml");
     fs::write(&file, text).expect("a test may write");
     let sources = Sources::read(&Given(&[]), Some(&file), &[]);
-    sources
-        .config(&[])
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    let worker = sources.config(&[]).map(drop);
+    let takes_callbacks = text.contains("\ncallbacks_secret_file");
+    let web = if takes_callbacks {
+        sources.web(&[]).map(drop)
+    } else {
+        Ok(())
+    };
+    worker.and(web).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -121,20 +129,22 @@ fn the_example_is_a_configuration_and_so_is_each_of_its_lines() {
         .into_iter()
         .filter(|s| !s.is_secret() && !is_needed(s))
     {
-        let line = format!("\n# {} = ", setting.key);
+        let name = format!("\n# Environment: {}\n", setting.environment);
+        let line = format!("{name}# {} = ", setting.key);
         assert_eq!(text.matches(&line).count(), 1, "{line}");
-        let mut changed = text.replace(&line, &line.replace("# ", ""));
+        let without_mark = format!("{name}{} = ", setting.key);
+        let mut changed = text.replace(&line, &without_mark);
         if let Some(partner) = partner(setting) {
             let other = format!("\n{} = ", partner.key);
             assert!(text.contains(&other), "{other}");
             changed = changed.replace(&other, &other.replace('\n', "\n# "));
         } else {
-            everything = everything.replace(&line, &line.replace("# ", ""));
+            everything = everything.replace(&line, &without_mark);
         }
         assert_eq!(read(&changed), Ok(()), "{}", setting.key);
         tried += 1;
     }
-    assert_eq!(tried, 11, "every setting that is not needed");
+    assert_eq!(tried, 15, "every setting that is not needed");
     assert_eq!(read(&everything), Ok(()));
 }
 
@@ -146,6 +156,7 @@ fn the_readmes_table_is_that_of_the_list() {
             _ if setting.is_secret() => String::new(),
             Section::Top => code(setting.key),
             Section::Worker => code(&format!("worker.{}", setting.key)),
+            Section::Web => code(&format!("web.{}", setting.key)),
             Section::App => code(&format!("apps.NAME.{}", setting.key)),
         };
         let absent = match setting.absent {

@@ -38,6 +38,7 @@ async fn nothing_is_open_to_everybody() {
     let usage = [
         "USAGE callq_enqueue",
         "USAGE callq_report",
+        "USAGE callq_web",
         "USAGE callq_worker",
     ];
     assert_eq!(
@@ -52,15 +53,16 @@ async fn nothing_is_open_to_everybody() {
 }
 
 #[tokio::test]
-async fn nobody_may_pass_rights_on_or_delete_but_a_worker_rows_of_workers_and_old_records() {
+async fn nobody_may_pass_rights_on_or_delete_but_a_worker_what_it_keeps_for_itself() {
     let database = Database::new().await;
     let too_much = "
         SELECT format('%s on %s for %s', a.privilege_type, c.oid::regclass, a.grantee::regrole)
         FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
         WHERE c.relnamespace = 'callq'::regnamespace AND a.grantee <> c.relowner
           AND (a.is_grantable OR a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE'))
-          AND (a.privilege_type, c.relname, a.grantee::regrole::text)
-              NOT IN (('DELETE', 'workers', 'callq_worker'), ('DELETE', 'skipped_firings', 'callq_worker'))";
+          AND (a.privilege_type, c.relname, a.grantee::regrole::text) NOT IN (
+              ('DELETE', 'workers', 'callq_worker'), ('DELETE', 'skipped_firings', 'callq_worker'),
+              ('DELETE', 'calls', 'callq_worker'), ('DELETE', 'clock_marks', 'callq_worker'))";
     assert_eq!(names(&database, too_much).await, NOTHING);
 }
 

@@ -97,6 +97,47 @@ async fn a_worker_needs_no_more_than_callq_worker() {
     rig.sql(&format!("DROP ROLE {}", login.name)).await;
 }
 
+/// `callq web` on this database, as this login.
+fn web(login: &Login) -> Program {
+    let mut command = callq(["web", "--listen", "127.0.0.1:0"]);
+    command
+        .env("CALLQ_SDK_APP_ID", "1400000000")
+        .env("CALLQ_CALLBACKS_SECRET", "0123456789abcdef")
+        .env("DATABASE_URL", &login.url);
+    Program::start(&mut command)
+}
+
+#[tokio::test]
+async fn a_receiver_needs_no_more_than_callq_web_and_without_it_says_so() {
+    with_logins(|database, [_, _, _, receiver], nobody| async move {
+        let ended = web(&nobody).end().await.with_code(1);
+        let way_out = "\nhint: grant it callq_web; `callq roles sql` tells how\n";
+        assert!(ended.stderr.ends_with(way_out), "{ended}");
+
+        let mut program = web(&receiver);
+        let said = program.says(", with /livez").await;
+        let address = said
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next());
+        let address = address.expect("it says where").parse().expect("an address");
+        let path = "/callbacks/default/0123456789abcdef";
+        for body in ["{}", "{\"CallId\":1,\"ChangedUserList\":[]}"] {
+            let answer = crate::callbacks::ask(address, "POST", path, body.as_bytes()).await;
+            assert_eq!(answer.map(|answer| answer.status), Some(200));
+        }
+        let ready = crate::callbacks::ask(address, "GET", "/readyz", b"").await;
+        assert_eq!(ready.map(|answer| answer.status), Some(200));
+        program.signal(libc::SIGTERM);
+        let ended = program.end().await.with_code(0);
+        assert!(!ended.stderr.contains("may not"), "{ended}");
+        let stored = sqlx::query_scalar("SELECT count(*) FROM callq.callbacks");
+        let stored: i64 = stored.fetch_one(database.pool()).await.unwrap();
+        assert_eq!(stored, 2);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn people_need_no_more_than_callq_enqueue() {
     with_logins(|database, [person, ..], _| async move {
@@ -128,7 +169,7 @@ async fn people_need_no_more_than_callq_enqueue() {
 
 #[tokio::test]
 async fn a_command_that_lacks_a_right_says_which_role_has_it() {
-    with_logins(|_, [_, _, reporter], nobody| async move {
+    with_logins(|_, [_, _, reporter, _], nobody| async move {
         for login in [&nobody, &reporter] {
             for (role, arguments) in [
                 (

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{may, refused, run, with_logins};
 
-/// Who may run a statement: its file or its first words; e: `callq_enqueue`, w: `callq_worker`. Reports
-/// run none of them.
+/// Who may run a statement: its file or its first words; e: `callq_enqueue`, w: `callq_worker`,
+/// r: `callq_report`, c: `callq_web`, -: nobody's.
 const WHO: &[(&str, &str)] = &[
     ("apps.sql", "ew"),
     ("attest.sql", "w"),
@@ -21,19 +21,25 @@ const WHO: &[(&str, &str)] = &[
     ("enqueue.sql", "e"),
     ("expire.sql", "w"),
     ("fire.sql", "w"),
+    ("follow_callbacks.sql", "w"),
+    ("follow_heeded.sql", "w"),
+    ("follow_hints.sql", "w"),
+    ("follow_open.sql", "w"),
     ("gauge.sql", "ew"),
     ("give_back.sql", "w"),
     ("grant.sql", "w"),
     ("history.sql", "ew"),
-    ("SELECT extract(epoch FROM clock_timestamp())", "ewr-"),
+    ("SELECT extract(epoch FROM clock_timestamp())", "ewrc-"),
     ("lapse.sql", "w"),
     ("leave.sql", "w"),
     ("list.sql", "ew"),
     ("list_bounds.sql", "ew"),
+    ("outcome.sql", "w"),
     ("pause.sql", "w"),
     ("pause_all.sql", "e"),
     ("pause_app.sql", "e"),
     ("put_off.sql", "w"),
+    ("receive.sql", "c"),
     ("record.sql", "w"),
     ("recover.sql", "e"),
     ("refuse.sql", "w"),
@@ -70,6 +76,11 @@ const WHO: &[(&str, &str)] = &[
     ("slow_down.sql", "w"),
     ("status.sql", "ew"),
     ("succeed.sql", "w"),
+    ("sweep_done.sql", "w"),
+    ("sweep_due.sql", "ew"),
+    ("sweep_later.sql", "w"),
+    ("sweep_lease.sql", "w"),
+    ("sweep_leave.sql", "w"),
     ("waiting.sql", "ewr"),
     ("workers.sql", "er"),
     (
@@ -77,10 +88,10 @@ const WHO: &[(&str, &str)] = &[
         "ew",
     ),
     ("SELECT NULL AS app, pause_reason", "ew"),
-    ("SELECT pg_notify('callq_pings'", "ewr-"),
+    ("SELECT pg_notify('callq_pings'", "ewrc-"),
     (
         "SELECT schema_version, min_binary_version FROM callq.meta",
-        "ew",
+        "ewc",
     ),
 ];
 
@@ -115,7 +126,7 @@ async fn every_statement_runs_as_the_roles_that_need_it_and_as_no_other() {
         assert_eq!(all.len(), WHO.len(), "each is in the table once");
         for statement in all {
             let (name, whose) = whose(&statement);
-            for (letter, login) in ["e", "w", "r", "-"].iter().zip(logins.iter().chain([&nobody])) {
+            for (letter, login) in ["e", "w", "r", "c", "-"].iter().zip(logins.iter().chain([&nobody])) {
                 let mut session = login.connect().await;
                 let prepare = format!("SET plan_cache_mode = force_generic_plan; PREPARE it AS {statement}");
                 let prepared = refused(&mut session, &prepare).await;

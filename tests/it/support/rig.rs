@@ -68,6 +68,19 @@ impl Rig {
 
     /// The same on a database that is there, with the newest schema.
     pub(crate) async fn on(db: Database, calls_per_second_limit: u32) -> Self {
+        let config = SandboxConfig {
+            calls_per_second_limit,
+            ..SandboxConfig::default()
+        };
+        Self::between(db, config).await
+    }
+
+    /// With a sandbox of the test's own kind.
+    pub(crate) async fn with_sandbox(config: SandboxConfig) -> Self {
+        Self::between(Database::new().await, config).await
+    }
+
+    async fn between(db: Database, config: SandboxConfig) -> Self {
         // Every change of a job is told, so that a test can wait for one.
         sqlx::raw_sql(
             "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
@@ -77,10 +90,6 @@ impl Rig {
         .execute(db.pool())
         .await
         .unwrap();
-        let config = SandboxConfig {
-            calls_per_second_limit,
-            ..SandboxConfig::default()
-        };
         Self {
             db,
             sandbox: Sandbox::start(config).await.unwrap(),
@@ -193,6 +202,50 @@ impl Rig {
     /// Waits until the job is in this state.
     pub(crate) async fn until_state(&self, id: i64, state: &str) -> Job {
         self.until(id, |job| job.state == state).await
+    }
+
+    /// Waits until no job is in another state than these.
+    pub(crate) async fn until_all(&self, states: &str) {
+        let mut changes = PgListener::connect(self.db.url()).await.unwrap();
+        changes.listen("changes").await.unwrap();
+        let others = format!("SELECT count(*) FROM callq.jobs WHERE state NOT IN ({states})");
+        let waiting = async {
+            while self.value::<i64>(&others).await > 0 {
+                changes.recv().await.unwrap();
+                // One look for all that came together.
+                while let Ok(Some(_)) = timeout(Duration::from_millis(50), changes.try_recv())
+                    .await
+                    .unwrap_or(Ok(None))
+                {}
+            }
+        };
+        let in_time = timeout(4 * SURELY, waiting).await.is_ok();
+        let left: i64 = self.value(&others).await;
+        assert!(in_time, "waited in vain; {left} jobs are in other states");
+    }
+
+    /// Waits until what SQL says is as `wanted`: for what no notification tells.
+    pub(crate) async fn until_value<T>(&self, sql: &str, wanted: impl Fn(&T) -> bool)
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let waiting = async {
+            while !wanted(&self.value(sql).await) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(
+            timeout(4 * SURELY, waiting).await.is_ok(),
+            "waited in vain for {sql}"
+        );
+    }
+
+    /// Waits until no call is followed any more.
+    pub(crate) async fn until_settled(&self) {
+        self.until_value("SELECT count(*) FROM callq.calls", |calls: &i64| {
+            *calls == 0
+        })
+        .await;
     }
 
     /// Waits until the app is paused. The pause is written beside the flow, and nothing tells of it.

@@ -51,6 +51,14 @@ const FROZEN: &[(&str, &str)] = &[
         "0010_firings.sql",
         "6b419cebaccf0cf34f2700a42e1f45c6ef41afdd71b0f9bc1c895f6aa9fb5df9",
     ),
+    (
+        "0011_callbacks.sql",
+        "72925651d09ec24b1d55e370c392cde3e830d19198b7be1944cde72fd35fa8dc",
+    ),
+    (
+        "0012_outcomes.sql",
+        "0a49f6c33f4aaa14b4c6cd2295f920338c10dfb381e3b1075d273c43a3e57e45",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.

@@ -2,7 +2,7 @@
 -- do that lets the version before work on. Columns on every table, with and without a default, values
 -- of the enums, another version of each function, a trigger, an index that is new and one that is
 -- made anew.
-ALTER TABLE callq.jobs ADD COLUMN language text NOT NULL DEFAULT 'en', ADD COLUMN outcome jsonb;
+ALTER TABLE callq.jobs ADD COLUMN language text NOT NULL DEFAULT 'en', ADD COLUMN verdict jsonb;
 ALTER TABLE callq.attempts ADD COLUMN outcome text, ADD COLUMN cost double precision NOT NULL DEFAULT 0;
 ALTER TABLE callq.apps ADD COLUMN region text;
 ALTER TABLE callq.pace ADD COLUMN lent double precision NOT NULL DEFAULT 0;

@@ -1,0 +1,280 @@
+//! Duty: what became of calls. Whatever a record or a callback tells is put together with what is
+//! known of its call already, and settled.
+//!
+//! A call whose reply was lost is found by its room. That is a late reply like any other: it goes
+//! through the record statement, which knows what it makes of a job that was given up, put back or
+//! tried again meanwhile.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::app::App;
+use super::context::Context;
+use super::weigh::{suspect, weigh};
+use crate::call::{CallbackEvent, Evidence, Family, Record, Sighting, Transition, culprit};
+use crate::store::{
+    AttemptState, Followed, Heeded, Hint, OpenCall, Settlement, StoreError, WriteBack,
+};
+use crate::tencent::read_callback;
+
+/// The most callbacks of one look.
+const HINTS_MAX: usize = 500;
+
+/// The most calls that are settled by one statement.
+const BATCH_MAX: usize = 200;
+
+/// When a callback of a call that is not known is looked at again: it may be faster than the reply
+/// it belongs to, and a lost reply is known for lost when the lease has ended.
+const AGAIN_S: [u64; 6] = [1, 5, 30, 60, 300, 3600];
+
+/// How often callbacks are looked for without a notification.
+const POLL: Duration = Duration::from_secs(2);
+
+/// What was learnt, before it is known of which attempts.
+#[derive(Default)]
+pub(super) struct News {
+    pub records: Vec<Record>,
+    pub events: Vec<CallbackEvent>,
+    /// Attempts to weigh, whether there is news of them or not.
+    pub attempts: Vec<(i64, i32)>,
+}
+
+/// Follows the callbacks of an app until the context is stopped, while this worker reads its
+/// records.
+pub(super) async fn run(ctx: Arc<Context>, app: Arc<App>) {
+    while !ctx.stop.is_cancelled() {
+        let more = if app.follows.load(Ordering::Relaxed) && ctx.store.history_is_open() {
+            match heed(&ctx, &app).await {
+                Ok(more) => more,
+                Err(error) => {
+                    ctx.health.failed(&error);
+                    false
+                }
+            }
+        } else {
+            false
+        };
+        if more {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = app.hints.notified() => {}
+            () = ctx.stop.cancelled() => {}
+        }
+    }
+}
+
+/// Looks at callbacks that came; true if there may be more.
+async fn heed(ctx: &Arc<Context>, app: &App) -> Result<bool, StoreError> {
+    let hints = ctx.store.hints(&app.name, HINTS_MAX).await?;
+    if hints.is_empty() {
+        return Ok(false);
+    }
+    let read = |hint: &Hint| read_callback(hint.command.as_deref(), &hint.body).ok();
+    let events: Vec<Option<CallbackEvent>> = hints.iter().map(read).collect();
+    let news = News {
+        events: events.iter().flatten().cloned().collect(),
+        ..News::default()
+    };
+    let known = learn(ctx, app, news).await?;
+    let heeded = hints.iter().zip(&events).map(|(hint, event)| {
+        let attempt = event
+            .as_ref()
+            .and_then(|event| known.get(&event.call_id).copied());
+        let looks = usize::try_from(hint.looks).unwrap_or(usize::MAX);
+        let again = match (event, attempt) {
+            (Some(_), None) => AGAIN_S.get(looks).copied().map(Duration::from_secs),
+            _ => None,
+        };
+        Heeded {
+            id: hint.id,
+            attempt,
+            again,
+        }
+    });
+    ctx.store.heed(&heeded.collect::<Vec<_>>()).await?;
+    Ok(hints.len() == HINTS_MAX)
+}
+
+/// Settles what can be settled with this news; returns the attempts of the calls that it is of.
+/// News of calls that are not followed is nobody's.
+pub(super) async fn learn(
+    ctx: &Arc<Context>,
+    app: &App,
+    news: News,
+) -> Result<HashMap<String, (i64, i32)>, StoreError> {
+    let sightings: Vec<Sighting> = sightings(&news);
+    let mut which = Followed {
+        call_ids: distinct(news.records.iter().map(|r| &r.call_id), &news.events),
+        rooms: sightings.iter().map(|s| s.room_id.clone()).collect(),
+        attempts: news.attempts.clone(),
+    };
+    let mut calls = ctx.store.open_calls(&app.name, &which).await?;
+    let seen = seen(&calls, &sightings);
+    let replies = late_replies(&calls, &seen);
+    if !replies.is_empty() {
+        // Of the same job one after the other, as for every result.
+        for reply in replies {
+            let reply = [reply];
+            for recorded in ctx.store.record(&reply).await? {
+                tracing::info!(
+                    job.id = recorded.job_id,
+                    job.attempt = recorded.attempt,
+                    app = app.name,
+                    state = recorded.state,
+                    "a call whose reply was lost was seen to take place"
+                );
+            }
+        }
+        which.attempts = calls.iter().map(|c| (c.job_id, c.attempt)).collect();
+        calls = ctx.store.open_calls(&app.name, &which).await?;
+    }
+    settle(ctx, app, &calls, news, &seen).await
+}
+
+/// Every place where a call shows its room.
+fn sightings(news: &News) -> Vec<Sighting> {
+    let records = news.records.iter().filter_map(Sighting::of_record);
+    let events = news.events.iter().filter_map(Sighting::of_callback);
+    records.chain(events).collect()
+}
+
+fn distinct<'a>(
+    records: impl Iterator<Item = &'a String>,
+    events: &'a [CallbackEvent],
+) -> Vec<String> {
+    let all: HashSet<&String> = records.chain(events.iter().map(|e| &e.call_id)).collect();
+    all.into_iter().cloned().collect()
+}
+
+/// The `CallId`s of calls that had none: by their rooms.
+fn seen(calls: &[OpenCall], sightings: &[Sighting]) -> HashMap<(i64, i32), String> {
+    let known: HashSet<&str> = calls.iter().filter_map(|c| c.call_id.as_deref()).collect();
+    let (mut unnamed, mut suspects) = (Vec::new(), Vec::new());
+    for call in calls.iter().filter(|call| call.call_id.is_none()) {
+        if let Some(job) = &call.job {
+            unnamed.push(call);
+            suspects.push(suspect(call, job));
+        }
+    }
+    let mut seen = HashMap::new();
+    for sighting in sightings {
+        if known.contains(sighting.call_id.as_str()) {
+            continue;
+        }
+        if let Some(call) = culprit(sighting, &suspects).and_then(|place| unnamed.get(place)) {
+            seen.insert((call.job_id, call.attempt), sighting.call_id.clone());
+        }
+    }
+    seen
+}
+
+/// What those are to the record statement that are still in doubt.
+fn late_replies(calls: &[OpenCall], seen: &HashMap<(i64, i32), String>) -> Vec<WriteBack> {
+    let doubtful = calls
+        .iter()
+        .filter(|c| c.class.as_deref() == Some("in_doubt"));
+    doubtful
+        .filter_map(|call| {
+            let call_id = seen.get(&(call.job_id, call.attempt))?;
+            Some(WriteBack {
+                class: Family::Accepted,
+                attempt_state: AttemptState::Replied,
+                call_id: Some(call_id.clone()),
+                replied_after: Some(call.claimed_ago),
+                ..write_back(call, Transition::seen())
+            })
+        })
+        .collect()
+}
+
+/// A result of an attempt that nobody's reply told.
+pub(super) fn write_back(call: &OpenCall, transition: Transition) -> WriteBack {
+    WriteBack {
+        job_id: call.job_id,
+        attempt: call.attempt,
+        claim_token: call.claim_token,
+        attempt_state: AttemptState::Unknown,
+        class: Family::Safe,
+        transition,
+        http_status: None,
+        error_code: None,
+        error_info: None,
+        request_id: None,
+        call_id: None,
+        callee_results: None,
+        sent_after: call.sent_after,
+        replied_after: None,
+    }
+}
+
+async fn settle(
+    ctx: &Arc<Context>,
+    app: &App,
+    calls: &[OpenCall],
+    news: News,
+    seen: &HashMap<(i64, i32), String>,
+) -> Result<HashMap<String, (i64, i32)>, StoreError> {
+    let mut told = told(ctx, app, calls, news, seen).await?;
+    let mut known = HashMap::new();
+    let mut batch: Vec<Settlement<'_>> = Vec::new();
+    for call in calls {
+        let named = seen.get(&(call.job_id, call.attempt));
+        let Some(call_id) = call.call_id.as_ref().or(named) else {
+            batch.extend(weigh(call, Vec::new(), None));
+            continue;
+        };
+        known.insert(call_id.clone(), (call.job_id, call.attempt));
+        let evidence = told.remove(call_id).unwrap_or_default();
+        batch.extend(weigh(call, evidence, Some(call_id.clone())));
+    }
+    for some in batch.chunks(BATCH_MAX) {
+        for settled in ctx.store.settle_calls(some).await? {
+            if settled.state.as_deref() == Some("completed") {
+                ctx.metrics.completed(&app.name);
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// What is known of each call, by its `CallId`: this news, and every callback there was. The record
+/// of a call to one callee says all.
+async fn told(
+    ctx: &Arc<Context>,
+    app: &App,
+    calls: &[OpenCall],
+    news: News,
+    seen: &HashMap<(i64, i32), String>,
+) -> Result<HashMap<String, Vec<Evidence>>, StoreError> {
+    let mut told: HashMap<String, Vec<Evidence>> = HashMap::new();
+    let recorded: HashSet<&String> = news.records.iter().map(|r| &r.call_id).collect();
+    let asked = calls.iter().filter_map(|call| {
+        let named = seen.get(&(call.job_id, call.attempt));
+        let call_id = call.call_id.as_ref().or(named)?.clone();
+        let job = call.job.as_ref()?;
+        (job.callees.len() > 1 || !recorded.contains(&call_id)).then_some(call_id)
+    });
+    let asked: Vec<String> = asked.collect();
+    if !asked.is_empty() {
+        for (call_id, command, body) in ctx.store.callbacks_of(&app.name, &asked).await? {
+            if let Ok(event) = read_callback(command.as_deref(), &body) {
+                told.entry(call_id)
+                    .or_default()
+                    .push(Evidence::Callback(event));
+            }
+        }
+    }
+    for event in news.events {
+        let of_call = told.entry(event.call_id.clone()).or_default();
+        of_call.push(Evidence::Callback(event));
+    }
+    for record in news.records {
+        let of_call = told.entry(record.call_id.clone()).or_default();
+        of_call.push(Evidence::Record(record));
+    }
+    Ok(told)
+}

@@ -1,0 +1,161 @@
+//! What became of calls is found out by the worker: it is what the sandbox knows became of them.
+
+use callq::sandbox::{Fault, FaultKind, RecordSpan, SandboxConfig};
+
+use crate::support::rig::Rig;
+
+/// Whom calls are to: every way in which a phone can end.
+const KINDS: [&str; 9] = [
+    "jack",
+    "answer-7-",
+    "talk-90-",
+    "busy-",
+    "noanswer-",
+    "decline-",
+    "interrupt-",
+    "offline-",
+    "badcode-5-",
+];
+
+/// A sandbox in which an hour is a minute.
+fn fast(speed: f64) -> SandboxConfig {
+    SandboxConfig {
+        calls_per_second_limit: 0,
+        speed,
+        ..SandboxConfig::default()
+    }
+}
+
+/// Inserts so many jobs to one callee each, of every kind in turn.
+async fn insert_of_every_kind(rig: &Rig, jobs: usize, columns: &str, values: &str) {
+    let kinds = KINDS.map(|kind| format!("'{kind}'")).join(",");
+    rig.sql(&format!(
+        "INSERT INTO callq.jobs (robot_account, callees{columns})
+         SELECT 'robot', ARRAY[(ARRAY[{kinds}])[n % 9 + 1] || n]{values} FROM generate_series(0, {jobs} - 1) AS n"
+    ))
+    .await;
+}
+
+/// Holds legs and counts against the sandbox's own tally.
+async fn agree(rig: &Rig) {
+    let tally = rig.sandbox.tally();
+    assert_eq!(tally.pending, 0);
+    let mut expected: Vec<(String, i64)> = tally
+        .provable
+        .iter()
+        .map(|(outcome, legs)| ((*outcome).to_owned(), i64::try_from(*legs).unwrap()))
+        .collect();
+    expected.sort();
+    for of in [
+        "SELECT outcome, count(*) FROM callq.legs GROUP BY 1 ORDER BY outcome COLLATE \"C\"",
+        "SELECT outcome, sum(legs)::bigint FROM callq.leg_counts GROUP BY 1 HAVING sum(legs) <> 0 ORDER BY outcome COLLATE \"C\"",
+    ] {
+        let counted: Vec<(String, i64)> =
+            sqlx::query_as(of).fetch_all(rig.db.pool()).await.unwrap();
+        assert_eq!(counted, expected, "{of}");
+    }
+    for of in ["callq.legs", "callq.leg_counts"] {
+        let sums =
+            format!("SELECT ARRAY[sum(ring_seconds), sum(talk_seconds)]::bigint[] FROM {of}");
+        let sums: Vec<i64> = rig.value(&sums).await;
+        let expected = [tally.ring_seconds, tally.talk_seconds].map(|s| i64::try_from(s).unwrap());
+        assert_eq!(sums, expected, "{of}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_every_call_is_known_from_records_alone_whatever_a_window_is_of() {
+    for record_span in [RecordSpan::OfEnd, RecordSpan::OfStart, RecordSpan::OfBoth] {
+        let rig = Rig::with_sandbox(SandboxConfig {
+            record_span,
+            ..fast(200.0)
+        })
+        .await;
+        let worker = rig.worker().await;
+        insert_of_every_kind(&rig, 180, "", "").await;
+        rig.until_all("'completed', 'failed'").await;
+        // Refused at once: their legs are settled when nobody else's news are waited for.
+        rig.sql("UPDATE callq.calls SET look_at = now()").await;
+        rig.until_settled().await;
+        agree(&rig).await;
+        let outcomes: i64 = rig
+            .value("SELECT count(*) FROM callq.jobs AS j JOIN callq.legs AS l ON l.job_id = j.id WHERE j.state = 'completed' AND j.outcome = l.outcome")
+            .await;
+        assert_eq!(outcomes, 160);
+        worker.stop().await.unwrap();
+        rig.audit().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_is_settled_by_the_record_or_rings_again_on_proof_that_nobody_rang() {
+    let rig = Rig::with_sandbox(fast(3000.0)).await;
+    let lost = Fault::new(FaultKind::CloseAfterReading);
+    rig.sandbox
+        .script(lost.clone().for_callee("answer-7-*").times(10).that_rings())
+        .unwrap();
+    rig.sandbox
+        .script(lost.for_callee("decline-*").times(10).that_rings_nobody())
+        .unwrap();
+    let worker = rig.worker().await;
+    rig.sql(
+        "INSERT INTO callq.jobs (robot_account, callees)
+         SELECT 'robot', ARRAY[k || n] FROM generate_series(1, 10) AS n, unnest('{answer-7-,decline-}'::text[]) AS k",
+    )
+    .await;
+    rig.until_all("'completed'").await;
+    worker.stop().await.unwrap();
+    rig.audit().await;
+    let told: Vec<(String, i32, Option<String>, i64)> = sqlx::query_as(
+        "SELECT rtrim(callees[1], '0123456789'), attempt, reason, count(*) FROM callq.jobs GROUP BY 1, 2, 3 ORDER BY 1",
+    )
+    .fetch_all(rig.db.pool())
+    .await
+    .unwrap();
+    assert_eq!(
+        told,
+        [
+            (
+                "answer-7-".to_owned(),
+                1,
+                Some("record_found".to_owned()),
+                10
+            ),
+            ("decline-".to_owned(), 2, Some("accepted".to_owned()), 10),
+        ]
+    );
+    // Nobody was rung twice.
+    assert_eq!(rig.sandbox.read_ledger(|ledger| ledger.calls().len()), 20);
+    agree(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_that_a_person_is_to_settle_is_not_rung_again_on_proof() {
+    let rig = Rig::with_sandbox(fast(3000.0)).await;
+    let lost = Fault::new(FaultKind::CloseAfterReading).for_command("start_call_by_robot");
+    rig.sandbox.script(lost.that_rings_nobody()).unwrap();
+    let worker = rig.worker().await;
+    let id = rig.insert("jack", &[("on_doubt", "'hold'")]).await;
+    rig.until_state(id, "in_doubt").await;
+    let looked =
+        "SELECT coalesce(max(looks), 0) FROM callq.calls WHERE look_at > now() + interval '1 hour'";
+    rig.until_value(looked, |looks: &i32| *looks > 0).await;
+    assert_eq!(rig.job(id).await.state, "in_doubt");
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_worker_reads_on_when_the_one_that_read_has_left() {
+    let rig = Rig::with_sandbox(fast(200.0)).await;
+    let first = rig.worker().await;
+    insert_of_every_kind(&rig, 9, "", "").await;
+    rig.until_all("'completed', 'failed'").await;
+    let reader = "SELECT worker FROM callq.sweeps";
+    let earlier: String = rig.value(reader).await;
+    let second = rig.worker().await;
+    first.stop().await.unwrap();
+    insert_of_every_kind(&rig, 9, "", "").await;
+    rig.until_all("'completed', 'failed'").await;
+    assert_ne!(rig.value::<String>(reader).await, earlier);
+    second.stop().await.unwrap();
+}
