@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules bench-schedules bench-callbacks fuzz
+.PHONY: demo test ci chaos kills failover model schedules follow bench-schedules bench-callbacks fuzz
 demo:
 	@./demo
 test:
@@ -23,6 +23,9 @@ model:
 CASES ?= 5000000
 schedules:
 	CALLQ_SCHEDULE_CASES=$(CASES) ./test --release --test it schedule:: -- --nocapture
+# What became of thousands of calls, with callbacks that go wrong; optimised.
+follow:
+	CALLQ_FOLLOW_CALLS=5000 ./test --release --test it follow:: -- --nocapture
 # How fast one worker fires schedules, on a database that is thrown away.
 bench-schedules:
 	SQLX_OFFLINE=true cargo build --release --locked --bin callq --bench schedules

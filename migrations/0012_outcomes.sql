@@ -16,6 +16,7 @@ ALTER TABLE callq.jobs
     ADD COLUMN outcome text,
     ADD CONSTRAINT outcome_is_a_known_word CHECK (outcome IN (
         'answered', 'declined', 'busy', 'no_answer', 'cancelled', 'interrupted', 'unreachable', 'unknown', 'mixed')) NOT VALID;
+COMMENT ON COLUMN callq.jobs.on_doubt IS 'What to do when a request may have been sent and its reply is unknown. hold: wait for a person (callq.resolve). retry: ring again after ring_timeout_ms, accepting a possible second ring. reconcile, the default: ring again only on proof from Tencent''s call records that no phone rang, some 35 minutes later, if the deadline allows; otherwise it waits like hold.';
 COMMENT ON COLUMN callq.jobs.outcome IS 'completed: what became of the ring. answered if any callee answered; what became of all of them, if that is the same; otherwise mixed. By callee: callq.legs.';
 
 CREATE TABLE callq.calls (
@@ -57,6 +58,7 @@ CREATE TABLE callq.legs (
     attempt      integer     NOT NULL,
     callee_no    smallint    NOT NULL,
     callee       text        NOT NULL,
+    call_id      text,
     outcome      text        NOT NULL,
     source       text        NOT NULL,
     accepted_at  timestamptz,
@@ -70,11 +72,15 @@ CREATE TABLE callq.legs (
     CONSTRAINT source_is_a_known_word CHECK (source IN ('record', 'callback', 'reply', 'nothing')),
     CONSTRAINT seconds_are_not_negative CHECK (ring_seconds >= 0 AND talk_seconds >= 0)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05);
+-- The call of a CallId, for callbacks that come when all is settled, and for people. Not on callq.attempts:
+-- there it would cost every call, at the moment when calls are many, two more index entries.
+CREATE INDEX legs_by_call_id ON callq.legs (call_id) WHERE callee_no = 1;
 COMMENT ON TABLE callq.legs IS 'One row is what became of one callee of one call. No row: nothing is known yet. The call''s record confirms or corrects what callbacks told before it.';
 COMMENT ON COLUMN callq.legs.job_id IS 'callq.jobs.id.';
 COMMENT ON COLUMN callq.legs.attempt IS 'Number of the attempt.';
 COMMENT ON COLUMN callq.legs.callee_no IS 'The callee''s place in jobs.callees, from 1.';
 COMMENT ON COLUMN callq.legs.callee IS 'The callee.';
+COMMENT ON COLUMN callq.legs.call_id IS 'Tencent''s CallId; indexed for callee_no = 1. NULL: it is not known.';
 COMMENT ON COLUMN callq.legs.outcome IS 'answered, declined, busy, no_answer, cancelled (the ring was ended from our side), interrupted (by the network, answered first or not), unreachable (the phone did not ring) or unknown (no evidence).';
 COMMENT ON COLUMN callq.legs.source IS 'Where that is known from: record, callback, reply (the callee''s ResultCode) or nothing.';
 COMMENT ON COLUMN callq.legs.accepted_at IS 'When the callee picked up, of Tencent''s clock.';
@@ -195,6 +201,8 @@ COMMENT ON FUNCTION callq.tell_events IS 'Trigger of callq.jobs: writes callq.ev
 CREATE TRIGGER events_are_told AFTER UPDATE ON callq.jobs
     REFERENCING NEW TABLE AS changed OLD TABLE AS unchanged
     FOR EACH STATEMENT EXECUTE FUNCTION callq.tell_events();
+
+COMMENT ON TYPE callq.attempt_state IS 'claimed: the request may be on its way. not_sent: proven never sent. replied: a well-formed reply was read; or, with no error_code, Tencent''s record or a callback showed the call. unknown: it may have been sent and no readable reply came.';
 
 INSERT INTO callq.reasons (reason, sentence, next_step) VALUES
     ('record_found', 'Tencent''s record, or a callback, shows that the call took place, though its reply was lost.', 'Nothing to do.'),

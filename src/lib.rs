@@ -3,7 +3,7 @@
 //! A row of `callq.jobs` is one call to place. The flow, which is also the reading order:
 //!
 //! ```text
-//! inserted -> claimed -> placed -> recorded -> (outcome) -> reported
+//! inserted -> claimed -> placed -> recorded -> followed -> reported
 //! ```
 //!
 //! Arrows point down only:

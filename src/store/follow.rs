@@ -1,5 +1,6 @@
 //! What is followed: calls whose outcome is not settled, and what callbacks have told of them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -196,6 +197,27 @@ impl Store {
         let rows = rows.into_iter();
         Ok(rows
             .map(|row| (row.call_id, row.command, row.body))
+            .collect())
+    }
+
+    /// The attempts of calls that are settled, by their `CallId`s.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn settled_calls(
+        &self,
+        app: &str,
+        call_ids: &[String],
+    ) -> Result<HashMap<String, (i64, i32)>, StoreError> {
+        let rows = bounded!(
+            self,
+            "look for settled calls",
+            fetch_all,
+            sqlx::query_file!("src/store/follow_settled.sql", app, call_ids)
+        )?;
+        let rows = rows.into_iter();
+        Ok(rows
+            .map(|row| (row.call_id, (row.job_id, row.attempt)))
             .collect())
     }
 

@@ -27,7 +27,7 @@ WITH given AS (
 ), call AS MATERIALIZED (
     SELECT g.* FROM given AS g JOIN held AS h ON h.job_id = g.job_id AND h.attempt = g.attempt
 ), leg AS MATERIALIZED (
-    SELECT g.job_id, g.attempt, g.callee_no, g.callee, g.outcome, g.source,
+    SELECT g.job_id, g.attempt, g.callee_no, g.callee, c.call_id, g.outcome, g.source,
         to_timestamp(g.accepted_ms / 1000.0) AS accepted_at, to_timestamp(g.ended_ms / 1000.0) AS ended_at, g.ring_seconds, g.talk_seconds,
         was.outcome AS was_outcome, was.ring_seconds AS was_ring_seconds, was.talk_seconds AS was_talk_seconds
     FROM unnest($9::bigint[], $10::int[], $11::int[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[],
@@ -38,10 +38,10 @@ WITH given AS (
     WHERE (was.outcome, was.source, was.accepted_at, was.ended_at, was.ring_seconds, was.talk_seconds) IS DISTINCT FROM
         (g.outcome, g.source, to_timestamp(g.accepted_ms / 1000.0), to_timestamp(g.ended_ms / 1000.0), g.ring_seconds, g.talk_seconds)
 ), written AS (
-    INSERT INTO callq.legs AS l (job_id, attempt, callee_no, callee, outcome, source, accepted_at, ended_at, ring_seconds, talk_seconds)
-    SELECT g.job_id, g.attempt, g.callee_no, g.callee, g.outcome, g.source, g.accepted_at, g.ended_at, g.ring_seconds, g.talk_seconds
+    INSERT INTO callq.legs AS l (job_id, attempt, callee_no, callee, call_id, outcome, source, accepted_at, ended_at, ring_seconds, talk_seconds)
+    SELECT g.job_id, g.attempt, g.callee_no, g.callee, g.call_id, g.outcome, g.source, g.accepted_at, g.ended_at, g.ring_seconds, g.talk_seconds
     FROM leg AS g
-    ON CONFLICT (job_id, attempt, callee_no) DO UPDATE SET outcome = excluded.outcome, source = excluded.source,
+    ON CONFLICT (job_id, attempt, callee_no) DO UPDATE SET call_id = coalesce(l.call_id, excluded.call_id), outcome = excluded.outcome, source = excluded.source,
         accepted_at = excluded.accepted_at, ended_at = excluded.ended_at, ring_seconds = excluded.ring_seconds,
         talk_seconds = excluded.talk_seconds, settled_at = now()
 ), counted AS (

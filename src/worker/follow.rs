@@ -25,6 +25,10 @@ const HINTS_MAX: usize = 500;
 /// The most calls that are settled by one statement.
 const BATCH_MAX: usize = 200;
 
+/// How often calls are weighed again that somebody else settles at the same moment. What is left
+/// then is locked by a person's session: callbacks stay stored, and a record is asked for again.
+const TRIES_MAX: u32 = 5;
+
 /// When a callback of a call that is not known is looked at again: it may be faster than the reply
 /// it belongs to, and a lost reply is known for lost when the lease has ended.
 const AGAIN_S: [u64; 6] = [1, 5, 30, 60, 300, 3600];
@@ -46,13 +50,14 @@ pub(super) struct News {
 pub(super) async fn run(ctx: Arc<Context>, app: Arc<App>) {
     while !ctx.stop.is_cancelled() {
         let more = if app.follows.load(Ordering::Relaxed) && ctx.store.history_is_open() {
-            match heed(&ctx, &app).await {
-                Ok(more) => more,
-                Err(error) => {
-                    ctx.health.failed(&error);
-                    false
-                }
-            }
+            let heeded = tokio::select! {
+                heeded = heed(&ctx, &app) => heeded,
+                () = ctx.stop.cancelled() => return,
+            };
+            heeded.unwrap_or_else(|error| {
+                ctx.health.failed(&error);
+                false
+            })
         } else {
             false
         };
@@ -79,7 +84,13 @@ async fn heed(ctx: &Arc<Context>, app: &App) -> Result<bool, StoreError> {
         events: events.iter().flatten().cloned().collect(),
         ..News::default()
     };
-    let known = learn(ctx, app, news).await?;
+    let mut known = learn(ctx, app, news).await?;
+    let told = events.iter().flatten().map(|event| &event.call_id);
+    let unknown: HashSet<&String> = told.filter(|id| !known.contains_key(*id)).collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<String> = unknown.into_iter().cloned().collect();
+        known.extend(ctx.store.settled_calls(&app.name, &unknown).await?);
+    }
     let heeded = hints.iter().zip(&events).map(|(hint, event)| {
         let attempt = event
             .as_ref()
@@ -108,31 +119,47 @@ pub(super) async fn learn(
 ) -> Result<HashMap<String, (i64, i32)>, StoreError> {
     let sightings: Vec<Sighting> = sightings(&news);
     let mut which = Followed {
-        call_ids: distinct(news.records.iter().map(|r| &r.call_id), &news.events),
+        call_ids: distinct(&news),
         rooms: sightings.iter().map(|s| s.room_id.clone()).collect(),
         attempts: news.attempts.clone(),
     };
-    let mut calls = ctx.store.open_calls(&app.name, &which).await?;
-    let seen = seen(&calls, &sightings);
-    let replies = late_replies(&calls, &seen);
-    if !replies.is_empty() {
-        // Of the same job one after the other, as for every result.
-        for reply in replies {
-            let reply = [reply];
-            for recorded in ctx.store.record(&reply).await? {
-                tracing::info!(
-                    job.id = recorded.job_id,
-                    job.attempt = recorded.attempt,
-                    app = app.name,
-                    state = recorded.state,
-                    "a call whose reply was lost was seen to take place"
-                );
-            }
+    let mut known = HashMap::new();
+    for _ in 0..TRIES_MAX {
+        let mut calls = ctx.store.open_calls(&app.name, &which).await?;
+        let seen = seen(&calls, &sightings);
+        if file_late_replies(ctx, app, &calls, &seen).await? {
+            which.attempts = calls.iter().map(|c| (c.job_id, c.attempt)).collect();
+            calls = ctx.store.open_calls(&app.name, &which).await?;
         }
-        which.attempts = calls.iter().map(|c| (c.job_id, c.attempt)).collect();
-        calls = ctx.store.open_calls(&app.name, &which).await?;
+        if settle(ctx, app, &calls, &news, &seen, &mut known).await? {
+            break;
+        }
     }
-    settle(ctx, app, &calls, news, &seen).await
+    Ok(known)
+}
+
+/// Whoever was seen to ring though his reply was lost has a late reply; whether there were any. Of
+/// the same job one after the other, as for every result.
+async fn file_late_replies(
+    ctx: &Arc<Context>,
+    app: &App,
+    calls: &[OpenCall],
+    seen: &HashMap<(i64, i32), String>,
+) -> Result<bool, StoreError> {
+    let replies = late_replies(calls, seen);
+    let any = !replies.is_empty();
+    for reply in replies {
+        for recorded in ctx.store.record(&[reply]).await? {
+            tracing::info!(
+                job.id = recorded.job_id,
+                job.attempt = recorded.attempt,
+                app = app.name,
+                state = recorded.state,
+                "a call whose reply was lost was seen to take place"
+            );
+        }
+    }
+    Ok(any)
 }
 
 /// Every place where a call shows its room.
@@ -142,11 +169,10 @@ fn sightings(news: &News) -> Vec<Sighting> {
     records.chain(events).collect()
 }
 
-fn distinct<'a>(
-    records: impl Iterator<Item = &'a String>,
-    events: &'a [CallbackEvent],
-) -> Vec<String> {
-    let all: HashSet<&String> = records.chain(events.iter().map(|e| &e.call_id)).collect();
+fn distinct(news: &News) -> Vec<String> {
+    let records = news.records.iter().map(|record| &record.call_id);
+    let events = news.events.iter().map(|event| &event.call_id);
+    let all: HashSet<&String> = records.chain(events).collect();
     all.into_iter().cloned().collect()
 }
 
@@ -211,15 +237,17 @@ pub(super) fn write_back(call: &OpenCall, transition: Transition) -> WriteBack {
     }
 }
 
+/// Settles what is known now; false if somebody else was faster with one of the calls, or has it
+/// locked: what he knows has to be weighed together with this news.
 async fn settle(
     ctx: &Arc<Context>,
     app: &App,
     calls: &[OpenCall],
-    news: News,
+    news: &News,
     seen: &HashMap<(i64, i32), String>,
-) -> Result<HashMap<String, (i64, i32)>, StoreError> {
+    known: &mut HashMap<String, (i64, i32)>,
+) -> Result<bool, StoreError> {
     let mut told = told(ctx, app, calls, news, seen).await?;
-    let mut known = HashMap::new();
     let mut batch: Vec<Settlement<'_>> = Vec::new();
     for call in calls {
         let named = seen.get(&(call.job_id, call.attempt));
@@ -231,14 +259,16 @@ async fn settle(
         let evidence = told.remove(call_id).unwrap_or_default();
         batch.extend(weigh(call, evidence, Some(call_id.clone())));
     }
+    let mut all = true;
     for some in batch.chunks(BATCH_MAX) {
         for settled in ctx.store.settle_calls(some).await? {
+            all &= settled.settled;
             if settled.state.as_deref() == Some("completed") {
                 ctx.metrics.completed(&app.name);
             }
         }
     }
-    Ok(known)
+    Ok(all)
 }
 
 /// What is known of each call, by its `CallId`: this news, and every callback there was. The record
@@ -247,7 +277,7 @@ async fn told(
     ctx: &Arc<Context>,
     app: &App,
     calls: &[OpenCall],
-    news: News,
+    news: &News,
     seen: &HashMap<(i64, i32), String>,
 ) -> Result<HashMap<String, Vec<Evidence>>, StoreError> {
     let mut told: HashMap<String, Vec<Evidence>> = HashMap::new();
@@ -268,13 +298,13 @@ async fn told(
             }
         }
     }
-    for event in news.events {
+    for event in &news.events {
         let of_call = told.entry(event.call_id.clone()).or_default();
-        of_call.push(Evidence::Callback(event));
+        of_call.push(Evidence::Callback(event.clone()));
     }
-    for record in news.records {
+    for record in &news.records {
         let of_call = told.entry(record.call_id.clone()).or_default();
-        of_call.push(Evidence::Record(record));
+        of_call.push(Evidence::Record(record.clone()));
     }
     Ok(told)
 }

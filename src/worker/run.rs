@@ -26,6 +26,9 @@ const CONNECTIONS: u32 = 8;
 /// How long after the last request the recorder may take to write its last results.
 const LAST_RESULTS: Duration = Duration::from_secs(10);
 
+/// How long until a duty that panicked is begun anew.
+const RESTART_AFTER: Duration = Duration::from_secs(5);
+
 /// How long a worker that ends waits to be able to say so.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -176,10 +179,8 @@ impl Worker {
         duties.spawn(watched(&broken, fire::run(Arc::clone(&ctx))));
         duties.spawn(watched(&broken, prune::run(Arc::clone(&ctx))));
         for app in &ctx.apps {
-            let of = || (Arc::clone(&ctx), Arc::clone(app));
-            let ((ctx, app), (also_ctx, also_app)) = (of(), of());
-            duties.spawn(watched(&broken, sweep::run(ctx, app)));
-            duties.spawn(watched(&broken, follow::run(also_ctx, also_app)));
+            duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), sweep::run));
+            duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), follow::run));
         }
         duties.close();
 
@@ -230,6 +231,24 @@ fn watched<D: Future>(
     async move {
         let _ended = ended;
         duty.await
+    }
+}
+
+/// A duty that rings nobody: whatever is wrong with it is no reason to stop ringing. It ends with
+/// the context, and is begun anew if it panics.
+async fn restarted<D>(ctx: Arc<Context>, app: Arc<App>, duty: fn(Arc<Context>, Arc<App>) -> D)
+where
+    D: Future<Output = ()> + Send + 'static,
+{
+    while !ctx.stop.is_cancelled() {
+        let done = tokio::spawn(duty(Arc::clone(&ctx), Arc::clone(&app))).await;
+        if done.is_err() {
+            tracing::error!(
+                app = app.name,
+                "a fault in callq: following calls has ended, and is begun anew"
+            );
+            ctx.sleep_or_stop(RESTART_AFTER).await;
+        }
     }
 }
 

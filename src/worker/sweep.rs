@@ -101,7 +101,11 @@ pub(super) async fn run(ctx: Arc<Context>, app: Arc<App>) {
     // Workers that were started together do not all ask at once.
     let mut pause = Duration::from_millis(fastrand::u64(..500));
     while ctx.sleep_or_stop(pause).await {
-        pause = sweeper.round().await;
+        // A round can take long, and what it leaves undone is done by the next.
+        pause = tokio::select! {
+            wait = sweeper.round() => wait,
+            () = ctx.stop.cancelled() => break,
+        };
     }
     if app.follows.swap(false, Ordering::Relaxed)
         && let Err(error) = ctx.store.leave_sweeps(&ctx.name).await

@@ -46,6 +46,11 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Its reply was lost, and a record showed the call.
+    pub(crate) fn was_seen(&self) -> bool {
+        self.class.as_deref() == Some("accepted") && self.error_code.is_none()
+    }
+
     /// Nobody reported back on it.
     pub(crate) fn lapsed(&self) -> bool {
         let detail = self.detail.as_deref().unwrap_or_default();

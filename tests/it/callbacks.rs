@@ -24,13 +24,13 @@ use crate::support::Database;
 /// What takes longer has not happened.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const SECRET: &str = "of-the-clinic-0123456789";
+pub(crate) const SECRET: &str = "of-the-clinic-0123456789";
 const SDK_APP_ID: u32 = 1_400_000_000;
 
 /// The query that Tencent puts behind the URL.
 const QUERY: &str = "?SdkAppid=1400000000&CallbackCommand=Call.CallbackAfterEndCall&contenttype=json&ClientIP=127.0.0.1&OptPlatform=RESTAPI";
 
-fn app(name: &str, secret: &str, token: Option<&str>) -> CallbackApp {
+pub(crate) fn app(name: &str, secret: &str, token: Option<&str>) -> CallbackApp {
     CallbackApp {
         name: name.to_owned(),
         sdk_app_id: SDK_APP_ID,
@@ -40,14 +40,14 @@ fn app(name: &str, secret: &str, token: Option<&str>) -> CallbackApp {
 }
 
 /// A receiver that runs in this process.
-struct Web {
-    address: SocketAddr,
+pub(crate) struct Web {
+    pub(crate) address: SocketAddr,
     stop: CancellationToken,
     working: JoinHandle<Result<(), ReceiverError>>,
 }
 
 impl Web {
-    async fn on(database_url: &str, apps: Vec<CallbackApp>) -> Self {
+    pub(crate) async fn on(database_url: &str, apps: Vec<CallbackApp>) -> Self {
         let receiver = Receiver::start(ReceiverConfig {
             database_url: database_url.to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -90,7 +90,7 @@ impl Web {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         let ended = timeout(PATIENCE, self.working).await;
         ended

@@ -1,8 +1,10 @@
 //! What became of calls is found out by the worker: it is what the sandbox knows became of them.
 
-use callq::sandbox::{Fault, FaultKind, RecordSpan, SandboxConfig};
+use callq::sandbox::{CallbackFaults, Fault, FaultKind, RecordSpan, SandboxConfig};
 
-use crate::support::rig::Rig;
+use crate::callbacks::{self, SECRET, Web};
+use crate::support::Database;
+use crate::support::rig::{Rig, SURELY};
 
 /// Whom calls are to: every way in which a phone can end.
 const KINDS: [&str; 9] = [
@@ -54,6 +56,11 @@ async fn agree(rig: &Rig) {
             sqlx::query_as(of).fetch_all(rig.db.pool()).await.unwrap();
         assert_eq!(counted, expected, "{of}");
     }
+}
+
+/// Holds the seconds against the sandbox's, where each of them can be known.
+async fn agree_on_seconds(rig: &Rig) {
+    let tally = rig.sandbox.tally();
     for of in ["callq.legs", "callq.leg_counts"] {
         let sums =
             format!("SELECT ARRAY[sum(ring_seconds), sum(talk_seconds)]::bigint[] FROM {of}");
@@ -78,6 +85,7 @@ async fn what_became_of_every_call_is_known_from_records_alone_whatever_a_window
         rig.sql("UPDATE callq.calls SET look_at = now()").await;
         rig.until_settled().await;
         agree(&rig).await;
+        agree_on_seconds(&rig).await;
         let outcomes: i64 = rig
             .value("SELECT count(*) FROM callq.jobs AS j JOIN callq.legs AS l ON l.job_id = j.id WHERE j.state = 'completed' AND j.outcome = l.outcome")
             .await;
@@ -85,6 +93,96 @@ async fn what_became_of_every_call_is_known_from_records_alone_whatever_a_window
         worker.stop().await.unwrap();
         rig.audit().await;
     }
+}
+
+/// How many calls: `make follow` asks for thousands.
+fn calls() -> usize {
+    let asked = std::env::var("CALLQ_FOLLOW_CALLS").ok();
+    asked.map_or(360, |asked| {
+        asked.parse().expect("CALLQ_FOLLOW_CALLS is a number")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_callbacks_lost_doubled_reordered_and_late_every_callee_ends_as_the_sandbox_can_prove()
+{
+    let seed = fastrand::u64(..);
+    println!("callbacks go wrong by seed {seed}");
+    let database = Database::new().await;
+    let web = Web::on(
+        database.url(),
+        vec![callbacks::app("default", SECRET, None)],
+    )
+    .await;
+    let sandbox = SandboxConfig {
+        callback_url: Some(format!("http://{}/callbacks/default/{SECRET}", web.address)),
+        callback_faults: CallbackFaults {
+            lost: 0.2,
+            doubled: 0.2,
+            reordered: 0.1,
+            late: 0.05,
+            seed,
+        },
+        ..fast(60.0)
+    };
+    let rig = Rig::between(database, sandbox).await;
+    let worker = rig.worker().await;
+    insert_of_every_kind(&rig, calls(), "", "").await;
+    let kinds = KINDS.map(|kind| format!("'{kind}'")).join(",");
+    rig.sql(&format!(
+        "INSERT INTO callq.jobs (robot_account, callees)
+         SELECT 'robot', ARRAY(SELECT (ARRAY[{kinds}])[(n * 5 + i * (1 + n % 3)) % 9 + 1] || n || '-' || i FROM generate_series(1, 2 + n % 3) AS i)
+         FROM generate_series(1, {} / 6) AS n",
+        calls()
+    ))
+    .await;
+    rig.until_all("'completed', 'failed'").await;
+    let told = rig
+        .sandbox
+        .wait_for_outcomes(4 * SURELY, |tally, callbacks| {
+            tally.pending == 0 && callbacks.waiting == 0
+        });
+    told.await.expect("everything was told that will be");
+    rig.until_value(
+        "SELECT count(*) FROM callq.callbacks WHERE look_at IS NOT NULL",
+        |waiting: &i64| *waiting == 0,
+    )
+    .await;
+    rig.sql("UPDATE callq.calls SET look_at = now() WHERE look_at IS NOT NULL")
+        .await;
+    rig.until_value(
+        "SELECT count(*) FROM callq.calls WHERE look_at IS NOT NULL",
+        |waiting: &i64| *waiting == 0,
+    )
+    .await;
+    agree(&rig).await;
+    let strangers: i64 = rig
+        .value("SELECT count(*) FROM callq.callbacks WHERE job_id IS NULL")
+        .await;
+    assert_eq!(strangers, 0);
+    // Whoever answered was told of once, and so was every call that is over.
+    for (told, happened) in [
+        (
+            "event = 'answered'",
+            "SELECT count(*) FROM callq.legs WHERE outcome = 'answered'",
+        ),
+        (
+            "event = 'completed'",
+            "SELECT count(*) FROM callq.jobs WHERE state = 'completed'",
+        ),
+        (
+            "event = 'placed'",
+            "SELECT count(*) FROM callq.jobs WHERE state = 'completed'",
+        ),
+    ] {
+        let told: i64 = rig
+            .value(&format!("SELECT count(*) FROM callq.events WHERE {told}"))
+            .await;
+        assert_eq!(told, rig.value::<i64>(happened).await, "{happened}");
+    }
+    worker.stop().await.unwrap();
+    web.stop().await;
+    rig.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ const WHO: &[(&str, &str)] = &[
     ("follow_heeded.sql", "w"),
     ("follow_hints.sql", "w"),
     ("follow_open.sql", "w"),
+    ("follow_settled.sql", "ew"),
     ("gauge.sql", "ew"),
     ("give_back.sql", "w"),
     ("grant.sql", "w"),

@@ -80,7 +80,8 @@ impl Rig {
         Self::between(Database::new().await, config).await
     }
 
-    async fn between(db: Database, config: SandboxConfig) -> Self {
+    /// Between a database that is there and a sandbox of the test's own kind.
+    pub(crate) async fn between(db: Database, config: SandboxConfig) -> Self {
         // Every change of a job is told, so that a test can wait for one.
         sqlx::raw_sql(
             "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS

@@ -24,14 +24,24 @@ statements! {
     fire: "bigint[], bigint[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], text[], \
         float8[], int[], text[], text, bigint[], timestamptz[], timestamp[], int2[], timestamptz[], \
         timestamptz[], bool[], bigint[], text[], timestamptz[], timestamptz[], timestamp[], bigint[], text[]",
+    follow_callbacks: "text, text[], bigint",
+    follow_heeded: "bigint[], bigint[], int[], float8[]",
+    follow_hints: "text, bigint",
+    follow_open: "text, text[], text[], bigint[], int[]",
+    follow_settled: "text, text[]",
     give_back: "uuid",
     grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8, text[]",
     lapse: "bigint, float8",
     list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
+    outcome: "bigint[], int[], int[], bool[], bool[], text[], text[], text[], bigint[], int[], int[], text[], text[], text[], \
+        bigint[], bigint[], int[], int[]",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
     schedules_due: "bigint, text, text[]",
     schedules_wait: "text, text[]",
     settle: "bigint, float8",
+    sweep_due: "text, bigint",
+    sweep_later: "bigint[], int[], float8[]",
+    sweep_lease: "text, text, float8",
 }
 
 /// From the beginning of each level.

@@ -57,7 +57,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0012_outcomes.sql",
-        "0a49f6c33f4aaa14b4c6cd2295f920338c10dfb381e3b1075d273c43a3e57e45",
+        "a31c34d9085a8c4558f3632274d117e440aca0fdbc0271070fd7ec375886e3e6",
     ),
 ];
 
