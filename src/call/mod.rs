@@ -17,6 +17,7 @@ mod probe;
 mod push_keys;
 mod reason;
 mod record;
+mod ring_policy;
 mod room;
 mod sighting;
 mod start_call;
@@ -42,6 +43,7 @@ pub use outcome::{CallOutcome, CalleeOutcome, Evidence, Outcome, OutcomeSource, 
 pub use probe::{Probed, probed};
 pub use reason::Reason;
 pub use record::{CallType, Ended, Record};
+pub use ring_policy::{JobDefaults, RINGS_MAX, Redial, RingPolicy, RingPolicyFault, redial};
 pub use room::{DIGITAL_ROOM_MAX, Room, RoomIdType, STRING_ROOM_BYTES_MAX};
 pub use sighting::{RoomOwner, Sighting, Suspect, culprit};
 pub use start_call::{

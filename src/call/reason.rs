@@ -60,6 +60,12 @@ reasons! {
     RecordFound = "record_found",
     /// Tencent's records prove that there was no call.
     NoRecord = "no_record",
+    /// Who was not reached is rung again by a follow-up job.
+    RingAgain = "ring_again",
+    /// Who was not reached was rung as often as `ring_policy` allows.
+    RingTotal = "ring_total",
+    /// `ring_policy` never rings again after what became of them.
+    RingOutcome = "ring_outcome",
     /// Of a firing: its time passed while no worker ran.
     Missed = "missed",
     /// Of a firing: an earlier job of its schedule was not finished.

@@ -112,6 +112,7 @@ fn worker_apps(config: Config) -> Result<Vec<WorkerApp>, Failure> {
             client,
             user_sigs_again: app.credential_file.map(user_sigs_again),
             calls_per_second: app.calls_per_second,
+            defaults: app.defaults,
         })
     };
     let apps: Result<_, ClientError> = config.apps.into_iter().map(worker_app).collect();

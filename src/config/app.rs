@@ -7,6 +7,7 @@ use super::near::meant;
 use super::secret_file::{CredentialFile, credential};
 use super::settings::{self, DEFAULT_APP, Setting};
 use super::sources::Sources;
+use crate::call::JobDefaults;
 use crate::tencent::{Host, HostKind, UserSigs};
 
 /// One app's settings. `Debug` shows no secret.
@@ -20,6 +21,8 @@ pub struct AppConfig {
     pub host: Host,
     /// Its pace; `None` leaves what the database has.
     pub calls_per_second: Option<f64>,
+    /// What its jobs have that give none of their own.
+    pub defaults: JobDefaults,
     /// The file that its credential stands in, if it is one that can be read again.
     pub credential_file: Option<CredentialFile>,
 }
@@ -75,6 +78,7 @@ impl Sources {
         let pace = host
             .as_ref()
             .and_then(|host| faults.take(self.pace(name, host.kind())));
+        let defaults = faults.take(self.defaults(name));
         let signer = self.one_of(&settings::CREDENTIALS, Some(name));
         let signer =
             faults.take(signer.and_then(|s| s.ok_or_else(|| self.missing_credential(name))));
@@ -96,6 +100,7 @@ impl Sources {
                 user_sigs,
                 host: host?,
                 calls_per_second: pace?,
+                defaults: defaults?,
                 credential_file,
             })
         };
@@ -130,6 +135,28 @@ impl Sources {
         };
         let pace = kind::pace(given.text(), most).map(Some);
         pace.map_err(|what| given.fault(what))
+    }
+
+    fn defaults(&self, app: &str) -> Result<JobDefaults, Fault> {
+        let policy = self.given(&settings::RING_POLICY, Some(app));
+        let policy =
+            policy.map(|given| kind::ring_policy(given.text()).map_err(|what| given.fault(what)));
+        let seconds = |setting: &'static Setting| -> Result<Option<u32>, Fault> {
+            let Some(given) = self.given(setting, Some(app)) else {
+                return Ok(None);
+            };
+            let seconds = kind::whole(setting.kind, given.text());
+            let seconds = seconds.map_err(|what| given.fault(what))?;
+            Ok(Some(
+                u32::try_from(seconds).expect("the range is that of a day"),
+            ))
+        };
+        let longest_call_s = seconds(&settings::LONGEST_CALL_S)?;
+        Ok(JobDefaults {
+            ring_policy: policy.transpose()?,
+            max_call_seconds: seconds(&settings::MAX_CALL_SECONDS)?,
+            longest_call_s: longest_call_s.unwrap_or(JobDefaults::default().longest_call_s),
+        })
     }
 
     pub(super) fn required<T>(

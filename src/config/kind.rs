@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use serde_json::{Map, Value as Json};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use crate::call::readable;
+use crate::call::{RingPolicy, readable};
 
 /// The pace beyond which Tencent refuses requests (74505). A sandbox may be asked for more.
 pub(super) const CALLS_PER_SECOND_MAX: f64 = 200.0;
@@ -44,6 +45,8 @@ pub enum Kind {
     SecretFile,
     /// A secret.
     Secret,
+    /// Who is rung again, as `callq.jobs.ring_policy`.
+    RingPolicy,
 }
 
 impl Kind {
@@ -67,6 +70,9 @@ impl Kind {
             Self::ProxyUrl => "like http://proxy.example:3128".to_owned(),
             Self::HttpUrl => "an http or https URL, as in https://calls.example.com".to_owned(),
             Self::SecretFile => "the name of a file that others cannot read".to_owned(),
+            Self::RingPolicy => "a table such as { max_rings = 3, busy = [\"3m\"] }; in the \
+                                 environment as JSON"
+                .to_owned(),
             Self::Secret => "the secret itself, in the environment alone".to_owned(),
         }
     }
@@ -115,6 +121,15 @@ pub(super) fn word(kind: Kind, text: &str) -> Result<usize, String> {
     };
     let place = words.iter().position(|word| *word == text);
     place.ok_or_else(|| kind.refusal(text))
+}
+
+/// A `ring_policy`, as JSON.
+pub(super) fn ring_policy(text: &str) -> Result<String, String> {
+    let given: Map<String, Json> =
+        serde_json::from_str(text).map_err(|_| Kind::RingPolicy.refusal(text))?;
+    let read = RingPolicy::default().with(&given);
+    read.map_err(|fault| format!("is refused: {fault}"))?;
+    Ok(text.to_owned())
 }
 
 /// An address with its port.

@@ -13,6 +13,7 @@ use super::file::ConfigFile;
 use super::given::{Given, Origin, Place, app_name, name};
 use super::kind::{Kind, looks_like_a_secret, shown};
 use super::near::{meant, nearest};
+use super::schedules::json;
 use super::settings::{self, DEFAULT_APP, Section, Setting};
 use super::text::{self, Key, Lines, Text, Value, article, in_order, key_shown};
 use super::url::has_password;
@@ -162,7 +163,7 @@ impl Reader<'_> {
             Err(found) => {
                 let allowed = setting.kind.allowed();
                 let must = match setting.kind {
-                    Kind::Whole { .. } | Kind::Pace => allowed,
+                    Kind::Whole { .. } | Kind::Pace | Kind::RingPolicy => allowed,
                     _ => format!("a string: {allowed}"),
                 };
                 self.fault(&value.span(), format!("{name} is {found}: must be {must}"));
@@ -212,6 +213,10 @@ fn scalar(setting: &Setting, value: &DeValue<'_>) -> Result<String, String> {
             })
         }
         (Kind::Whole { .. } | Kind::Pace, other) => Err(article(other.type_str())),
+        (Kind::RingPolicy, DeValue::Table(table)) => match json::object(table) {
+            Ok(object) => Ok(serde_json::Value::Object(object).to_string()),
+            Err((_, what)) => Err(what.to_owned()),
+        },
         (_, DeValue::String(text)) => Ok(text.to_string()),
         (_, other) => Err(article(other.type_str())),
     }

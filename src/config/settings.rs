@@ -398,8 +398,52 @@ pub static CALLBACKS_TOKEN_FILE: Setting = Setting {
     example: "\"callbacks-token\"",
 };
 
+/// Who is rung again.
+pub static RING_POLICY: Setting = Setting {
+    section: Section::App,
+    key: "ring_policy",
+    environment: "CALLQ_RING_POLICY",
+    flag: None,
+    kind: Kind::RingPolicy,
+    absent: Absent::Means("each callee is rung once"),
+    meaning: "who is rung again when a call reached nobody, where a job says nothing of it",
+    example: "{ max_rings = 3, busy = [\"3m\", \"6m\"] }",
+};
+
+/// When calls are ended.
+pub static MAX_CALL_SECONDS: Setting = Setting {
+    section: Section::App,
+    key: "max_call_seconds",
+    environment: "CALLQ_MAX_CALL_SECONDS",
+    flag: None,
+    kind: Kind::Whole {
+        least: 10,
+        most: 86_400,
+        unit: Some("seconds"),
+    },
+    absent: Absent::Means("calls are not ended"),
+    meaning: "how long is talked until the call is ended, for jobs that say nothing of it",
+    example: "3600",
+};
+
+/// How long a call can last.
+pub static LONGEST_CALL_S: Setting = Setting {
+    section: Section::App,
+    key: "longest_call_s",
+    environment: "CALLQ_LONGEST_CALL_S",
+    flag: None,
+    kind: Kind::Whole {
+        least: 60,
+        most: 86_400,
+        unit: Some("seconds"),
+    },
+    absent: Absent::Is("1800"),
+    meaning: "how long a call can last: until then one whose end is unknown is reckoned with",
+    example: "1800",
+};
+
 /// All of them, in the order in which they are shown.
-pub static ALL: [&Setting; 24] = [
+pub static ALL: [&Setting; 27] = [
     &DATABASE_URL,
     &DATABASE_URL_FILE,
     &HTTPS_PROXY,
@@ -424,6 +468,9 @@ pub static ALL: [&Setting; 24] = [
     &CALLBACKS_SECRET_FILE,
     &CALLBACKS_TOKEN,
     &CALLBACKS_TOKEN_FILE,
+    &RING_POLICY,
+    &MAX_CALL_SECONDS,
+    &LONGEST_CALL_S,
 ];
 
 /// Where the database is said to be, one way or the other.

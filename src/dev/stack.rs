@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::postgres::{DevError, PostgresServer, StartOptions};
-use crate::call::CallbackCommand;
+use crate::call::{CallbackCommand, JobDefaults};
 use crate::sandbox::{
     SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
@@ -108,6 +108,7 @@ impl Stack {
                 client: sandbox_client(&sandbox.url())?,
                 user_sigs_again: None,
                 calls_per_second: None,
+                defaults: JobDefaults::default(),
             }],
             concurrency: WorkerConfig::CONCURRENCY,
             poll_interval: WorkerConfig::POLL_INTERVAL,

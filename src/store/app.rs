@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connect::bounded;
 use super::{Store, StoreError};
+use crate::call::JobDefaults;
 
 /// A worker's word that it serves an app.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Served {
     pub host: String,
     /// The pace that is configured; `None` leaves what the database has (180 at first).
     pub calls_per_second: Option<f64>,
+    /// What its jobs have that give none of their own.
+    pub defaults: JobDefaults,
 }
 
 /// Why an app may not be served: its host is of the other kind than the one it began with.
@@ -83,6 +86,9 @@ impl Store {
                 app.kind,
                 app.host,
                 app.calls_per_second,
+                app.defaults.ring_policy.as_deref(),
+                whole(app.defaults.max_call_seconds),
+                whole(Some(app.defaults.longest_call_s)),
             )
         )?;
         Ok(row.map(|_| ()).ok_or(ServeRefused))
@@ -196,4 +202,8 @@ impl Store {
         }
         Ok(state)
     }
+}
+
+fn whole(seconds: Option<u32>) -> Option<i32> {
+    seconds.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
 }

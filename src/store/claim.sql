@@ -15,34 +15,48 @@
 -- open). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
 -- The rows are then updated by ctid: they are locked, so it cannot change, and no index is read again.
 --
+-- A follow-up job is claimed only if none of its callees is on another call of ours, or may be; otherwise its due
+-- time moves and it comes back as scheduled. Ordinary jobs are not asked about.
+--
 -- Nothing that it returns can fail to be read, whatever stands in a row whose rules were switched off:
 -- no number is narrowed, push information is text, a NULL callee is an empty one, a list of lists is
 -- none, and no due time is infinite; nor can anything fail to be reckoned: the oldest instants have none before
 -- them, so why_expired is asked from 1970 on. One row that could not be read would keep all others from ringing.
 WITH picked AS MATERIALIZED (
-    SELECT due.ctid AS at
+    SELECT due.ctid AS at, due.follows
     FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
         AS granted(app, slots, low0, low1, low2, low3)
     CROSS JOIN LATERAL (
-        SELECT j.ctid
+        SELECT j.ctid, j.follows
         FROM (VALUES (0, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
             AS level(priority, low)
         CROSS JOIN LATERAL (
-            SELECT j.ctid FROM callq.jobs AS j
+            SELECT j.ctid, j.root_id IS NOT NULL AS follows FROM callq.jobs AS j
             WHERE j.state = 'scheduled' AND j.app = granted.app AND j.priority = level.priority
               AND j.due_at >= level.low AND j.due_at <= now()
             ORDER BY j.due_at, j.id
             LIMIT granted.slots
             FOR NO KEY UPDATE SKIP LOCKED) AS j
         LIMIT granted.slots) AS due
+), again AS MATERIALIZED (
+    SELECT j.ctid AS at, j.id, j.app, j.callees FROM callq.jobs AS j
+    WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked WHERE follows)) AND j.expires_at > now()
+), busy AS MATERIALIZED (
+    -- Of two in this very claim the first rings.
+    SELECT a.at FROM again AS a
+    WHERE EXISTS (SELECT FROM again AS b WHERE b.id < a.id AND b.app = a.app AND b.callees && a.callees)
+       OR callq.callees_busy(a.id, a.app, a.callees)
 ), claimed AS (
     UPDATE callq.jobs AS j SET
-        state = CASE WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
+        state = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'scheduled' WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
             ELSE 'expired' END::callq.job_state,
-        attempt = j.attempt + (j.expires_at > now())::int,
-        claim_token = CASE WHEN j.expires_at > now() THEN $3::uuid END,
-        lease_until = CASE WHEN j.expires_at > now() THEN now() + $5::float8 * interval '1 second' END,
-        reason = CASE WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
+        attempt = j.attempt + (j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)))::int,
+        -- Twice more before the deadline, if it is near.
+        due_at = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy))
+            THEN least(now() + interval '15 seconds', greatest(j.expires_at - interval '2 seconds', now() + interval '1 second')) ELSE j.due_at END,
+        claim_token = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)) THEN $3::uuid END,
+        lease_until = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)) THEN now() + $5::float8 * interval '1 second' END,
+        reason = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'callee_busy' WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
             ELSE callq.why_expired(j.app, greatest(j.due_at, 'epoch'), j.reason, greatest(j.expires_at, 'epoch')) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END

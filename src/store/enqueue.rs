@@ -80,6 +80,8 @@ pub struct JobLine {
     pub retry_callees: Option<bool>,
     pub idempotency_key: Option<String>,
     pub metadata: Option<Box<RawValue>>,
+    pub ring_policy: Option<Box<RawValue>>,
+    pub max_call_seconds: Option<i32>,
 }
 
 /// Many inserts in one transaction, on a connection of its own: all of them are there at once, or

@@ -11,6 +11,9 @@ use super::{Store, StoreError};
 /// The most callbacks that are looked at of one call; Tencent sends a few for each callee.
 const CALLBACKS_PER_CALL: i64 = 1000;
 
+/// The longest call that is reckoned with where no worker has said another.
+const LONGEST_CALL: Duration = Duration::from_mins(30);
+
 /// A call that is followed, with everything that is needed to judge it.
 ///
 /// It has no `Debug`: texts that came from Tencent are for the rows.
@@ -76,6 +79,14 @@ pub struct FollowedJob {
     pub attempts_used: i32,
     /// How many may be spent.
     pub max_attempts: i32,
+    /// How often its callees were rung before without being reached.
+    pub redials: i32,
+    /// `ring_policy`, as JSON.
+    pub ring_policy: Option<String>,
+    /// What it leaves out.
+    pub app_ring_policy: Option<String>,
+    /// How long a call lasts at most.
+    pub longest_call: Duration,
     /// How long its deadline is still away, zero if it has passed; `None`: it has none.
     pub deadline_left: Option<Duration>,
 }
@@ -168,6 +179,12 @@ impl Store {
                 on_doubt: row.on_doubt.unwrap_or_default(),
                 attempts_used: row.attempts_used.unwrap_or(0),
                 max_attempts: row.max_attempts.unwrap_or(0),
+                redials: row.redials.unwrap_or(0),
+                ring_policy: row.ring_policy,
+                app_ring_policy: row.app_ring_policy,
+                longest_call: row.longest_call_s.map_or(LONGEST_CALL, |s| {
+                    Duration::from_secs(u64::try_from(s).unwrap_or(0))
+                }),
                 deadline_left: row.expires_in_s.map(seconds),
             }),
         });

@@ -14,6 +14,8 @@ SELECT c.job_id AS "job_id!", c.attempt AS "attempt!", c.turn AS "turn!", c.call
     c.looks AS "looks!", c.record::text AS record, extract(epoch FROM now() - c.opened_at)::float8 AS "open_s!",
     j.callees AS "callees?", j.robot_account AS "robot?", j.room_id IS NOT NULL AS "own_room!", j.ring_timeout_ms AS "ring_timeout_ms?",
     j.state::text AS "job_state?", j.attempt AS "newest?", j.on_doubt AS "on_doubt?", j.reason AS "reason?",
+    j.redials AS "redials?", j.ring_policy::text AS ring_policy, p.ring_policy::text AS app_ring_policy,
+    greatest(p.longest_call_s, j.max_call_seconds, p.max_call_seconds) AS "longest_call_s?",
     j.attempts_used AS "attempts_used?", j.max_attempts AS "max_attempts?",
     CASE WHEN isfinite(j.expires_at) THEN extract(epoch FROM j.expires_at - now())::float8 END AS expires_in_s,
     a.claim_token AS "claim_token?", a.class AS "class?", a.room_id_type AS "room_id_type?", a.callee_results::text AS callee_results,
@@ -23,6 +25,7 @@ SELECT c.job_id AS "job_id!", c.attempt AS "attempt!", c.turn AS "turn!", c.call
 FROM found AS f
 JOIN callq.calls AS c ON c.job_id = f.job_id AND c.attempt = f.attempt
 LEFT JOIN callq.jobs AS j ON j.id = c.job_id
+LEFT JOIN callq.apps AS p ON p.app = c.app
 LEFT JOIN callq.attempts AS a ON a.job_id = c.job_id AND a.attempt = c.attempt
 LEFT JOIN LATERAL (
     SELECT m.tencent_unix FROM callq.clock_marks AS m

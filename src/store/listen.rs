@@ -16,6 +16,8 @@ pub enum Heard {
     Schedules,
     /// Callbacks came in.
     Callbacks,
+    /// A call is to be ended.
+    Calls,
     /// A ping, with what it carries.
     Ping(String),
     /// The connection was lost and is there again: anything may have been missed.
@@ -53,6 +55,7 @@ impl Listener {
                 "callq_pauses",
                 "callq_schedules",
                 "callq_callbacks",
+                "callq_calls",
                 "callq_pings",
             ])
             .await
@@ -76,6 +79,7 @@ impl Listener {
             Some(n) if n.channel() == "callq_pauses" => Heard::Pauses,
             Some(n) if n.channel() == "callq_schedules" => Heard::Schedules,
             Some(n) if n.channel() == "callq_callbacks" => Heard::Callbacks,
+            Some(n) if n.channel() == "callq_calls" => Heard::Calls,
             Some(n) => Heard::Ping(n.payload().to_owned()),
         })
     }

@@ -2,7 +2,7 @@
 
 use super::connect::bounded;
 use super::{OpenCall, Store, StoreError};
-use crate::call::CallOutcome;
+use crate::call::{CallOutcome, Outcome, Reason, Redial, readable};
 
 /// What is known by now of one call.
 pub struct Settlement<'a> {
@@ -18,6 +18,8 @@ pub struct Settlement<'a> {
     pub record: Option<String>,
     /// Its `CallId`, should the row not have it.
     pub call_id: Option<String>,
+    /// Who is rung again, if the job ends with this.
+    pub redial: Redial,
 }
 
 /// What became of one settlement.
@@ -50,7 +52,12 @@ impl Store {
         let ends: Vec<bool> = calls.clone().map(|s| s.ends).collect();
         let words: Vec<&str> = calls.clone().map(|s| s.outcome.word()).collect();
         let records: Vec<Option<String>> = calls.clone().map(|s| s.record.clone()).collect();
-        let call_ids: Vec<Option<String>> = calls.map(|s| s.call_id.clone()).collect();
+        let call_ids: Vec<Option<String>> = calls.clone().map(|s| s.call_id.clone()).collect();
+        let again: Vec<Again> = calls.map(Again::of).collect();
+        let who: Vec<Option<&str>> = again.iter().map(|a| a.who.as_deref()).collect();
+        let after: Vec<Option<f64>> = again.iter().map(|a| a.after_s).collect();
+        let why: Vec<Option<&str>> = again.iter().map(|a| a.why).collect();
+        let more: Vec<Option<&str>> = again.iter().map(|a| a.more.as_deref()).collect();
         let legs = Legs::of(batch);
         let rows = bounded!(
             self,
@@ -76,6 +83,10 @@ impl Store {
                 &legs.ended_ms as &[Option<i64>],
                 &legs.ring_seconds as &[Option<i32>],
                 &legs.talk_seconds as &[Option<i32>],
+                &who as &[Option<&str>],
+                &after as &[Option<f64>],
+                &why as &[Option<&str>],
+                &more as &[Option<&str>],
             )
         )?;
         let settled = rows.into_iter().map(|row| SettledCall {
@@ -85,6 +96,43 @@ impl Store {
             state: row.state,
         });
         Ok(settled.collect())
+    }
+}
+
+/// Who is rung again after a call, or why nobody is.
+#[derive(Default)]
+struct Again {
+    /// A JSON array of callees.
+    who: Option<String>,
+    after_s: Option<f64>,
+    why: Option<&'static str>,
+    more: Option<String>,
+}
+
+impl Again {
+    fn of(settlement: &Settlement<'_>) -> Self {
+        let callees = &settlement.outcome.callees;
+        let (who, after_s) = match &settlement.redial {
+            Redial::Again {
+                callees: again,
+                after,
+            } => {
+                let who = again.iter().filter_map(|place| callees.get(*place));
+                let who: Vec<&str> = who.map(|callee| callee.callee.as_str()).collect();
+                let who = serde_json::to_string(&who).expect("texts have a JSON form");
+                (Some(who), Some(after.as_secs_f64()))
+            }
+            Redial::Nothing | Redial::Total | Redial::Outcome => (None, None),
+        };
+        let why = settlement.redial.reason().map(Reason::as_str);
+        let missed = callees.iter().filter(|c| c.outcome != Outcome::Answered);
+        let told = missed.map(|c| format!("{}: {}", readable(&c.callee), c.outcome.as_str()));
+        Self {
+            who,
+            after_s,
+            why,
+            more: why.map(|_| told.collect::<Vec<_>>().join(", ")),
+        }
     }
 }
 

@@ -10,9 +10,10 @@
 --   dialing or in_doubt, a newer attempt     it rang         unchanged; attempts.second_ring is set. If
 --                                                            the newer one rings nobody: placed, as above
 --
--- Callees that were refused are rung again by a follow-up job, if retry_callees says so.
+-- Callees that were refused are rung again by a follow-up job, if retry_callees says so. It is the job's only one of
+-- that kind (redials); who was not reached may get another later (outcome.sql).
 -- A call that was accepted, or may have been, is followed from here on (callq.calls).
--- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed.
+-- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed, and the call is ended.
 --
 -- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job or an
 -- attempt that somebody else has locked is skipped and reported (written = false), to be tried again alone.
@@ -28,7 +29,7 @@ WITH result AS (
              delay_s, counts, class, http_status, error_code, error_info, request_id, call_id,
              callee_results, sent_after_s, replied_after_s)
 ), locked AS MATERIALIZED (
-    SELECT j.id, j.state, j.attempt, j.cancel_requested_at
+    SELECT j.id, j.state, j.attempt, j.cancel_requested_at, j.callees, j.ring_timeout_ms, j.max_call_seconds
     FROM callq.jobs AS j
     WHERE j.id = ANY ($1::bigint[])
     ORDER BY j.id
@@ -52,7 +53,7 @@ WITH result AS (
              WHEN doubt.lingers THEN 'earlier_in_doubt'
              WHEN l.cancel_requested_at IS NULL THEN r.reason
              WHEN r.next_state IN ('scheduled', 'failed', 'expired') THEN 'cancelled_by_user'
-             WHEN r.next_state = 'placed' THEN 'cancel_too_late'
+             WHEN r.next_state = 'placed' THEN CASE WHEN (SELECT s.outcomes FROM callq.settings AS s) THEN 'cancel_ends_call' ELSE 'cancel_too_late' END
              ELSE r.reason END AS because
     FROM result AS r
     LEFT JOIN locked AS l ON l.id = r.job_id
@@ -84,12 +85,29 @@ WITH result AS (
     RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
 ), opened AS (
     -- What rang, or may have, is followed until it is known what became of it.
-    INSERT INTO callq.calls AS c (job_id, attempt, app, call_id, room_id, look_at)
-    SELECT f.job_id, f.attempt, f.app, f.call_id, f.room_id, now() + interval '5 minutes' * (f.call_id IS NOT NULL)::int
+    INSERT INTO callq.calls AS c (job_id, attempt, app, call_id, room_id, look_at, callees, live_until, max_seconds, end_at, end_why)
+    SELECT f.job_id, f.attempt, f.app, f.call_id, f.room_id, now() + interval '5 minutes' * (f.call_id IS NOT NULL)::int,
+        rung.callees, rings.until + greatest(a.longest_call_s, most.seconds, 0) * interval '1 second', most.seconds,
+        CASE WHEN l.cancel_requested_at IS NOT NULL THEN now() ELSE rings.until + most.seconds * interval '1 second' END,
+        CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN most.seconds IS NOT NULL THEN 'max_call_seconds' END
     FROM filed AS f
+    LEFT JOIN locked AS l ON l.id = f.job_id
+    LEFT JOIN callq.apps AS a ON a.app = f.app
+    CROSS JOIN LATERAL (SELECT coalesce(l.max_call_seconds, a.max_call_seconds) AS seconds) AS most
+    CROSS JOIN LATERAL (SELECT now() + least(greatest(l.ring_timeout_ms, 0), 600000) * interval '1 millisecond' AS until) AS rings
+    CROSS JOIN LATERAL (
+        -- Who was refused does not ring.
+        SELECT coalesce(array_agg(c.callee), '{}') AS callees FROM unnest(l.callees) AS c(callee)
+        WHERE NOT EXISTS (
+            SELECT FROM jsonb_array_elements(CASE jsonb_typeof(f.callee_results) WHEN 'array' THEN f.callee_results ELSE '[]' END) AS a(item)
+            WHERE a.item ->> 'Callee_Account' = c.callee AND a.item ->> 'ResultCode' ~ '^-?[0-9]+$'
+              AND a.item ->> 'ResultCode' !~ '^-?0+$')
+    ) AS rung
     WHERE f.class IN ('accepted', 'in_doubt') AND (SELECT s.outcomes FROM callq.settings AS s)
     ON CONFLICT (job_id, attempt) DO UPDATE SET
-        call_id = coalesce(excluded.call_id, c.call_id), look_at = excluded.look_at, turn = c.turn + 1
+        call_id = coalesce(excluded.call_id, c.call_id), look_at = excluded.look_at, turn = c.turn + 1,
+        callees = excluded.callees, live_until = excluded.live_until, max_seconds = excluded.max_seconds,
+        end_at = excluded.end_at, end_why = excluded.end_why
 ), moved AS (
     UPDATE callq.jobs AS j SET
         state = r.becomes,
@@ -117,12 +135,14 @@ WITH result AS (
     RETURNING j.*, r.delay_s, f.callee_results AS answered
 ), followed AS (
     -- retry_callees: whoever got another result code than 0 is rung again by a job of its own, under
-    -- the deadline of the first. UNIQUE (root_id, ring_no): no result makes two.
+    -- the deadline of the first. UNIQUE (root_id, follows_id, redials): no result makes two.
     INSERT INTO callq.jobs (app, robot_account, callees, media_type, room_id, room_id_type, ring_timeout_ms, user_data,
-        offline_push, run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, root_id, ring_no)
+        offline_push, run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, root_id, ring_no,
+        ring_policy, max_call_seconds, follows_id, redials, schedule_id)
     SELECT m.app, m.robot_account, refused.callees, m.media_type, m.room_id, m.room_id_type, m.ring_timeout_ms, m.user_data,
         m.offline_push, now() + m.delay_s * interval '1 second', m.expires_at, m.priority, m.max_attempts, m.on_doubt,
-        true, m.metadata, coalesce(m.root_id, m.id), m.ring_no + 1
+        true, m.metadata, coalesce(m.root_id, m.id), m.ring_no + 1,
+        m.ring_policy, m.max_call_seconds, m.id, m.redials, m.schedule_id
     FROM moved AS m
     CROSS JOIN LATERAL (
         SELECT array_agg(c.callee ORDER BY c.place) AS callees
@@ -133,16 +153,17 @@ WITH result AS (
               AND a.item ->> 'ResultCode' !~ '^-?0+$')
     ) AS refused
     WHERE m.retry_callees AND m.state IN ('placed', 'failed') AND m.delay_s IS NOT NULL AND refused.callees IS NOT NULL
-      AND m.cancel_requested_at IS NULL AND m.ring_no < m.max_attempts
+      AND m.cancel_requested_at IS NULL AND m.ring_no - m.redials < m.max_attempts
       AND now() + m.delay_s * interval '1 second' < m.expires_at
-    ON CONFLICT (root_id, ring_no) WHERE root_id IS NOT NULL DO NOTHING
+    ON CONFLICT (root_id, follows_id, redials) WHERE root_id IS NOT NULL DO NOTHING
 )
 SELECT r.job_id AS "job_id!", r.attempt AS "attempt!", d.job_id IS NOT NULL AS "written!", f.job_id IS NOT NULL AS "filed!",
        f.job_id IS NULL AND NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = r.job_id AND a.attempt = r.attempt
            AND a.claim_token = r.claim_token) AS "forgotten!",
        coalesce(f.second_ring, false) AS "second_ring!", m.state::text AS state, m.reason,
        -- The other workers do not know of a try that this result puts off.
-       CASE WHEN m.state = 'scheduled' AND m.due_at <= now() + interval '60 seconds' THEN callq.wake_workers()::text END AS woken
+       CASE WHEN m.state = 'scheduled' AND m.due_at <= now() + interval '60 seconds' THEN callq.wake_workers()::text
+            WHEN m.reason = 'cancel_ends_call' THEN callq.wake_for_calls()::text END AS woken
 FROM result AS r
 LEFT JOIN ready AS d ON d.job_id = r.job_id
 LEFT JOIN filed AS f ON f.job_id = r.job_id

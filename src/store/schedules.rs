@@ -58,6 +58,8 @@ pub struct ScheduleDefinition {
     pub on_doubt: String,
     pub retry_callees: bool,
     pub metadata: Value,
+    pub ring_policy: Option<Value>,
+    pub max_call_seconds: Option<i32>,
 }
 
 impl ScheduleDefinition {
@@ -94,6 +96,8 @@ impl ScheduleDefinition {
             on_doubt: "reconcile".to_owned(),
             retry_callees: false,
             metadata: Value::Object(serde_json::Map::new()),
+            ring_policy: None,
+            max_call_seconds: None,
         }
     }
 }

@@ -1,4 +1,5 @@
--- A worker says that it serves app $1 (SDKAppID $2, kind $3, host $4, calls per second $5 or NULL).
+-- A worker says that it serves app $1 (SDKAppID $2, kind $3, host $4, calls per second $5 or NULL), and with which defaults for
+-- its jobs: ring_policy $6, max_call_seconds $7, both or NULL, and the longest call in seconds $8.
 --
 -- If nobody served it until now, that time becomes a row of callq.app_holds: what expired in it expired
 -- for want of a worker, and what is overdue because of it is ramped up.
@@ -13,13 +14,14 @@
 WITH before AS MATERIALIZED (
     SELECT callq.unserved_since($1) AS unserved_since
 ), served AS (
-    INSERT INTO callq.apps AS a (app, sdk_app_id, kind, host, calls_per_second, served_at, served_since)
-    VALUES ($1, $2, $3, $4, coalesce($5::float8, 180), now(), now())
+    INSERT INTO callq.apps AS a (app, sdk_app_id, kind, host, calls_per_second, served_at, served_since, ring_policy, max_call_seconds, longest_call_s)
+    VALUES ($1, $2, $3, $4, coalesce($5::float8, 180), now(), now(), $6::text::jsonb, $7::int, $8::int)
     ON CONFLICT (app) DO UPDATE SET
         sdk_app_id = excluded.sdk_app_id, kind = excluded.kind, host = excluded.host,
         calls_per_second = coalesce($5::float8, a.calls_per_second),
         served_since = CASE WHEN (SELECT b.unserved_since FROM before AS b) IS NULL THEN coalesce(a.served_since, now()) ELSE now() END,
-        served_at = now(), unserved_since = NULL
+        served_at = now(), unserved_since = NULL,
+        ring_policy = excluded.ring_policy, max_call_seconds = excluded.max_call_seconds, longest_call_s = excluded.longest_call_s
     WHERE a.kind IS NULL OR a.kind = excluded.kind
     RETURNING a.app
 ), bucket AS (

@@ -66,6 +66,9 @@ pub struct JobRow {
     /// That schedule's name; `None`: none made it, or it is removed.
     pub schedule: Option<String>,
     pub nominal_at: Option<DateTime<Utc>>,
+    pub ring_policy: Option<Value>,
+    pub max_call_seconds: Option<i32>,
+    pub outcome: Option<String>,
     /// The pause that holds the job's app, if there is one.
     pub app_pause: Option<String>,
     /// When a worker last said that it serves the job's app.

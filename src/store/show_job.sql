@@ -12,6 +12,7 @@ SELECT j.id, j.app, j.state::text AS "state!", j.reason, r.sentence AS "sentence
     j.request_id, j.sent_at, j.placed_at, j.finished_at, j.root_id, j.ring_no,
     j.schedule_id, (SELECT c.name FROM callq.schedules AS c WHERE c.id = j.schedule_id) AS "schedule?",
     CASE WHEN isfinite(j.nominal_at) THEN j.nominal_at END AS nominal_at,
+    j.ring_policy, j.max_call_seconds, j.outcome,
     CASE WHEN s.paused_at IS NOT NULL THEN 'everything is paused: ' || s.pause_reason
          WHEN a.paused_at IS NOT NULL THEN a.pause_reason || coalesce(' (' || a.pause_detail || ')', '') END AS app_pause,
     -- As callq.unserved_since has it, which not everybody who may read jobs may call.

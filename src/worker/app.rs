@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::circuit::Circuit;
 use super::probe::Pass;
-use crate::call::AppHealth;
+use crate::call::{AppHealth, JobDefaults};
 use crate::tencent::{TencentClient, UserSigs};
 
 /// A job that is refused for its account is taken for the one at fault if another job of the app
@@ -44,6 +44,10 @@ pub(super) struct App {
     pub refused: Notify,
     /// Told when callbacks came.
     pub hints: Notify,
+    /// Told when a call is to be ended.
+    pub ends: Notify,
+    /// What its jobs have that give none of their own.
+    pub defaults: JobDefaults,
     /// Whether this worker is the one that follows the app's calls.
     pub follows: AtomicBool,
     seen: Mutex<Seen>,
@@ -72,7 +76,12 @@ struct Seen {
 }
 
 impl App {
-    pub(super) fn new(name: String, client: TencentClient, calls_per_second: Option<f64>) -> Self {
+    pub(super) fn new(
+        name: String,
+        client: TencentClient,
+        calls_per_second: Option<f64>,
+        defaults: JobDefaults,
+    ) -> Self {
         let circuit = Circuit::default();
         Self {
             name,
@@ -83,6 +92,8 @@ impl App {
             telling: AtomicBool::new(false),
             refused: Notify::new(),
             hints: Notify::new(),
+            ends: Notify::new(),
+            defaults,
             follows: AtomicBool::new(false),
             seen: Mutex::default(),
             pausing: AtomicUsize::new(0),
@@ -186,7 +197,7 @@ mod tests {
             https_proxy: None,
         });
         let client = client.expect("these settings serve");
-        let app = App::new("default".into(), client, None);
+        let app = App::new("default".into(), client, None, JobDefaults::default());
         let (sent, old) = (Instant::now(), app.fingerprint());
         app.accepted(sent);
         app.sign_with(user_sigs("new"));

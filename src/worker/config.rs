@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::JobDefaults;
 use crate::store::StoreError;
 use crate::tencent::{TencentClient, UserSigs};
 
@@ -56,6 +57,8 @@ pub struct WorkerApp {
     pub user_sigs_again: Option<ReadAgain<UserSigs>>,
     /// Its pace; `None` leaves what the database has, 180 at first.
     pub calls_per_second: Option<f64>,
+    /// What its jobs have that give none of their own.
+    pub defaults: JobDefaults,
 }
 
 impl fmt::Debug for WorkerApp {
@@ -64,6 +67,7 @@ impl fmt::Debug for WorkerApp {
             .field("name", &self.name)
             .field("client", &self.client)
             .field("calls_per_second", &self.calls_per_second)
+            .field("defaults", &self.defaults)
             .finish_non_exhaustive()
     }
 }

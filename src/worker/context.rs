@@ -121,6 +121,13 @@ impl Context {
         }
     }
 
+    /// Has whoever follows calls look at once whether one is to be ended.
+    pub(super) fn calls_to_end(&self) {
+        for app in &self.apps {
+            app.ends.notify_one();
+        }
+    }
+
     /// Takes room for so many jobs. Only the claim loop takes any, so what it saw is there.
     pub(super) fn take_room(
         &self,

@@ -104,10 +104,12 @@ fn pass_on(ctx: &Context, ear: &Ear, heard: Heard) {
         }
         Heard::Schedules => ctx.schedules_changed.notify_one(),
         Heard::Callbacks => ctx.callbacks_came(),
+        Heard::Calls => ctx.calls_to_end(),
         Heard::Reconnected => {
             ctx.wake.news();
             ctx.schedules_changed.notify_one();
             ctx.callbacks_came();
+            ctx.calls_to_end();
             ctx.pauses.refresh_soon();
         }
         Heard::Ping(payload) => {

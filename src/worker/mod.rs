@@ -19,6 +19,7 @@
 //!   which doubts led to no call.
 //! - `follow`: what callbacks and records tell of calls is settled; `weigh`, a pure function, says
 //!   what of it.
+//! - `end`: ends calls that were cancelled or last too long.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.
@@ -31,6 +32,7 @@ mod circuit;
 mod claim;
 mod config;
 mod context;
+mod end;
 mod fire;
 mod follow;
 mod ground;

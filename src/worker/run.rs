@@ -15,8 +15,8 @@ use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
 use super::{
-    WorkerConfig, WorkerError, beat, claim, fire, follow, ground, history, listen, pauses, prune,
-    record, rescue, serve, sweep,
+    WorkerConfig, WorkerError, beat, claim, end, fire, follow, ground, history, listen, pauses,
+    prune, record, rescue, serve, sweep,
 };
 use crate::store::{Program, Schema, Store};
 
@@ -76,7 +76,12 @@ impl Worker {
         let mut rotating: Vec<Rotating> = login.into_iter().collect();
         for app in config.apps {
             let again = app.user_sigs_again;
-            let app = Arc::new(App::new(app.name, app.client, app.calls_per_second));
+            let app = Arc::new(App::new(
+                app.name,
+                app.client,
+                app.calls_per_second,
+                app.defaults,
+            ));
             if serve::serve(&store, &app).await?.is_ok() {
                 rotating.extend(again.map(|again| Rotating::of_app(&app, again)));
                 apps.push(app);
@@ -181,6 +186,7 @@ impl Worker {
         for app in &ctx.apps {
             duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), sweep::run));
             duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), follow::run));
+            duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), end::run));
         }
         duties.close();
 

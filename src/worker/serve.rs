@@ -35,6 +35,7 @@ pub(super) async fn serve(
         kind: host.kind().as_str(),
         host: host.to_string(),
         calls_per_second: app.calls_per_second,
+        defaults: app.defaults.clone(),
     };
     store.serve(&served).await
 }

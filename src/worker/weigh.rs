@@ -4,14 +4,11 @@
 use std::time::Duration;
 
 use crate::call::{
-    CallOutcome, DOUBT_ENDS_AFTER, Evidence, OutcomeSource, Record, RoomIdType, RoomOwner, Suspect,
-    outcomes,
+    CallOutcome, DOUBT_ENDS_AFTER, Evidence, OutcomeSource, Record, Redial, RingPolicy, RoomIdType,
+    RoomOwner, Suspect, outcomes, redial,
 };
 use crate::store::{FollowedJob, OpenCall, Settlement};
 use crate::tencent::{RECORDS_KEPT_S, read_callee_results};
-
-/// The longest call that is reckoned with, where nothing bounds it.
-pub(super) const LONGEST_CALL: Duration = Duration::from_mins(30);
 
 /// What is reckoned with beyond that, before it is taken for proven that there was no call.
 const PROOF_MARGIN_S: i64 = 60;
@@ -33,6 +30,7 @@ pub(super) fn weigh(
         ends: false,
         record: None,
         call_id: None,
+        redial: Redial::Nothing,
     };
     let Some(job) = &call.job else {
         return Some(nothing());
@@ -64,6 +62,13 @@ pub(super) fn weigh(
         Evidence::Record(record) if !closes => serde_json::to_string(record).ok(),
         _ => None,
     });
+    let redial = if ends {
+        let policy = RingPolicy::of_row(job.app_ring_policy.as_deref(), job.ring_policy.as_deref());
+        let rings = u32::try_from(job.redials).unwrap_or(0).saturating_add(1);
+        redial(&policy, rings, &outcome.callees)
+    } else {
+        Redial::Nothing
+    };
     (ends || closes || something || names).then_some(Settlement {
         call,
         outcome,
@@ -71,6 +76,7 @@ pub(super) fn weigh(
         ends,
         record,
         call_id,
+        redial,
     })
 }
 
@@ -106,6 +112,6 @@ pub(super) fn proof_span(call: &OpenCall, tencent_unix: i64) -> Option<(i64, i64
         .began_from
         .map_or(tencent_unix - RECORDS_KEPT_S, |from| from - PROOF_MARGIN_S);
     let ring_s = job.ring_timeout_ms.clamp(0, 600_000) / 1000 + 1;
-    let until = call.began_until? + ring_s + seconds(LONGEST_CALL) + PROOF_MARGIN_S;
+    let until = call.began_until? + ring_s + seconds(job.longest_call) + PROOF_MARGIN_S;
     Some((from, until))
 }

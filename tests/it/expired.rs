@@ -1,5 +1,6 @@
 //! What an expired job says had held it.
 
+use callq::call::JobDefaults;
 use callq::store::{Served, Store, Walk};
 use sqlx::AssertSqlSafe;
 
@@ -192,6 +193,7 @@ async fn a_time_without_a_worker_is_noted_by_the_next_one_and_a_short_silence_is
         kind: "sandbox",
         host: "http://localhost".to_owned(),
         calls_per_second: None,
+        defaults: JobDefaults::default(),
     };
     let noted = async |before: &str| -> Vec<f64> {
         sql(&database, before).await;

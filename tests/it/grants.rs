@@ -9,18 +9,20 @@ use uuid::Uuid;
 use crate::support::Database;
 
 /// What a user may give and change.
-const USERS_COLUMNS: [&str; 18] = [
+const USERS_COLUMNS: [&str; 20] = [
     "app",
     "callees",
     "expires_at",
     "idempotency_key",
     "max_attempts",
+    "max_call_seconds",
     "media_type",
     "metadata",
     "offline_push",
     "on_doubt",
     "priority",
     "retry_callees",
+    "ring_policy",
     "ring_timeout_ms",
     "robot_account",
     "room_id",

@@ -29,6 +29,7 @@ mod ramp;
 mod readme;
 mod record;
 mod rescue;
+mod rings;
 mod roles;
 mod rotation;
 mod sandbox;

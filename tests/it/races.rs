@@ -328,7 +328,7 @@ async fn a_reply_finds_its_job_though_the_job_changed_since_the_snapshot() {
         (
             "cancel",
             "placed",
-            "placed cancel_too_late 1 0 call-1-1 replied",
+            "placed cancel_ends_call 1 0 call-1-1 replied",
         ),
         ("delete", "placed", ""),
     ] {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use callq::call::JobDefaults;
 use callq::store::{Ask, Grant, Lows, Served, Store};
 use sqlx::AssertSqlSafe;
 
@@ -66,6 +67,7 @@ impl Bucket {
             kind: "sandbox",
             host: "http://localhost".to_owned(),
             calls_per_second: None,
+            defaults: JobDefaults::default(),
         };
         self.store.serve(&served).await.unwrap().unwrap();
     }

@@ -260,7 +260,7 @@ async fn a_cancel_under_way_is_settled_by_the_reply() {
     let rig = Rig::new().await;
     let worker = rig.worker().await;
     for (callee, state, reason) in [
-        ("jack", "placed", "cancel_too_late"),
+        ("jack", "placed", "cancel_ends_call"),
         ("throttle-1-jack", "cancelled", "cancelled_by_user"),
     ] {
         rig.sandbox.reset();

@@ -200,7 +200,7 @@ async fn what_one_role_may_not_do_though_another_does() {
         for (whose, sql) in [
             ("ew", "INSERT INTO callq.jobs (robot_account, callees, user_data) VALUES ('bot', '{jack}', 'private')"),
             ("e", "INSERT INTO callq.jobs (robot_account, callees, idempotency_key) VALUES ('bot', '{jack}', gen_random_uuid()::text)"),
-            ("w", "INSERT INTO callq.jobs (robot_account, callees, root_id, ring_no) VALUES ('bot', '{jack}', 1, 2) ON CONFLICT DO NOTHING"),
+            ("w", "INSERT INTO callq.jobs (robot_account, callees, root_id, follows_id, ring_no) VALUES ('bot', '{jack}', 1, 1, 2) ON CONFLICT DO NOTHING"),
             ("e", "UPDATE callq.jobs SET run_at = now() + interval '1 hour' WHERE id = 1"),
             ("e", "UPDATE callq.jobs SET callees = '{rose}', user_data = 'mine' WHERE id = 1"),
             ("w", "UPDATE callq.jobs SET due_at = due_at WHERE id = 1"),

@@ -506,8 +506,15 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
     for source in sources().iter().filter(|s| s.has_extension("sql")) {
         given.extend(reasons_in(&source.text));
         // The reasons that functions of the database and the record statement compute.
-        for word in ["late_reply", "cancelled_by_user", "cancel_too_late"] {
-            if source.text.contains(&format!("THEN '{word}'")) {
+        for word in [
+            "late_reply",
+            "cancelled_by_user",
+            "cancel_too_late",
+            "ring_deadline",
+            "ring_schedule_stopped",
+        ] {
+            let gives = ["THEN", "ELSE"].map(|how| format!("{how} '{word}'"));
+            if gives.iter().any(|gives| source.text.contains(gives)) {
                 given.insert(word.to_owned());
             }
         }

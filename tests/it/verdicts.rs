@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use callq::call::Class;
+use callq::call::JobDefaults;
 use callq::sandbox::SANDBOX_SECRET_KEY;
 use callq::tencent::{verdict, verdicts};
 use callq::worker::WorkerApp;
@@ -59,6 +60,7 @@ async fn every_code_leads_to_the_state_reason_attempts_and_time_of_its_class() {
             ),
             user_sigs_again: None,
             calls_per_second: Some(5000.0),
+            defaults: JobDefaults::default(),
         })
         .collect();
     let worker = rig.worker_with(config).await;

@@ -10,7 +10,7 @@ use super::times::{self, Moment};
 use crate::store::JobLine;
 
 /// Every column that a user may give.
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 20] = [
     "robot_account",
     "callees",
     "run_at",
@@ -29,6 +29,8 @@ pub(super) const COLUMNS: [&str; 18] = [
     "retry_callees",
     "idempotency_key",
     "metadata",
+    "ring_policy",
+    "max_call_seconds",
 ];
 
 /// Between two callees of one cell or flag.
@@ -65,6 +67,8 @@ pub(super) fn set(job: &mut JobLine, column: &str, value: &str) -> Result<(), St
         "callees" => job.callees = Some(callees(value)?),
         "offline_push" => job.offline_push = Some(json(column, value)?),
         "metadata" => job.metadata = Some(json(column, value)?),
+        "ring_policy" => job.ring_policy = Some(json(column, value)?),
+        "max_call_seconds" => job.max_call_seconds = Some(whole(column, value)?),
         "app" => job.app = Some(text(column, value)?),
         "robot_account" => job.robot_account = Some(text(column, value)?),
         "media_type" => job.media_type = Some(text(column, value)?),
@@ -94,7 +98,7 @@ pub(super) fn set_json(job: &mut JobLine, column: &str, value: &RawValue) -> Res
             job.callees = Some(list(raw)?);
             Ok(())
         }
-        ("offline_push" | "metadata", _) => set(job, column, raw),
+        ("offline_push" | "metadata" | "ring_policy", _) => set(job, column, raw),
         (_, Some(b'"')) => {
             let value: String = serde_json::from_str(raw)
                 .map_err(|_| format!("{column} has an escape that stands for no character"))?;
@@ -216,7 +220,7 @@ mod tests {
     fn every_column_takes_a_value() {
         for column in COLUMNS {
             let value = match column {
-                "offline_push" | "metadata" => "{}",
+                "offline_push" | "metadata" | "ring_policy" => "{}",
                 "retry_callees" => "true",
                 "ttl" => "15m",
                 "run_at" | "expires_at" => "in 10m",

@@ -91,6 +91,16 @@ pub(super) struct Columns {
     /// Your own notes, a JSON object of at most 8 KiB, or @ and the name of a file; never sent
     #[arg(long, value_name = "JSON|@FILE")]
     metadata: Option<String>,
+
+    /// Who is rung again when nobody was reached, as {"max_rings": 3}, or @ and the name of a file
+    /// [default: the app's, else each callee is rung once]
+    #[arg(long, value_name = "JSON|@FILE")]
+    ring_policy: Option<String>,
+
+    /// End the call when it has been talked for so long, 10 to 86400 [default: the app's, else
+    /// never]
+    #[arg(long, value_name = "SECONDS")]
+    max_call_seconds: Option<String>,
 }
 
 impl Columns {
@@ -120,11 +130,13 @@ impl Columns {
             ("retry_callees", &retry),
             ("idempotency_key", &self.idempotency_key),
             ("metadata", &self.metadata),
+            ("ring_policy", &self.ring_policy),
+            ("max_call_seconds", &self.max_call_seconds),
         ];
         let mut job = JobLine::default();
         for (column, value) in given {
             let Some(value) = value else { continue };
-            let from_file = matches!(column, "offline_push" | "metadata");
+            let from_file = matches!(column, "offline_push" | "metadata" | "ring_policy");
             let content = match value.strip_prefix('@') {
                 Some(path) if from_file => &flag_file(column, Path::new(path))?,
                 _ => value,

@@ -33,8 +33,10 @@ const CANCEL: &str = after!(
 /// Keep jobs from ringing.
 ///
 /// Each answers with a word. cancelled: nobody was rung and nobody will be. requested: a request is
-/// under way or in doubt, and its reply settles it. too_late: the call was placed. Otherwise the
-/// state in which the job had ended already.
+/// under way or in doubt, and its reply settles it. ending: the phone may be ringing; the call is
+/// ended, and the job's outcome says what became of it. too_late: the call is over. Otherwise the
+/// state in which the job had ended already. Follow-ups that ring its callees again are cancelled
+/// too.
 #[derive(Debug, Args)]
 #[command(after_help = CANCEL)]
 pub(super) struct Cancel {

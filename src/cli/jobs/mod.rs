@@ -4,6 +4,7 @@ mod change;
 mod export;
 mod filter;
 mod list;
+mod live;
 mod many;
 mod show;
 mod watch;
@@ -49,7 +50,7 @@ impl Jobs {
         store.check_schema().await?;
         match self.command {
             Command::List(list) => list.run(&store).await,
-            Command::Show(show) => show.run(&store).await,
+            Command::Show(show) => show.run(&store, config).await,
             Command::Watch(watch) => watch.run(&store).await,
             Command::Cancel(cancel) => cancel.run(&store).await,
             Command::Retry(retry) => retry.run(&store).await,

@@ -5,8 +5,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::filter::id;
+use super::live::Live;
 use crate::call::readable;
 use crate::cli::demo::callees;
+use crate::cli::settings::ConfigFile;
 use crate::cli::table::shown;
 use crate::cli::when::time;
 use crate::cli::{Failure, print};
@@ -14,6 +16,7 @@ use crate::store::{AttemptRow, JobRow, Store};
 
 const EXAMPLES: &str = "Examples:\n  \
     callq jobs show 4711\n  \
+    callq jobs show 4711 --live\n  \
     callq jobs show 4711 --json | jq .attempts";
 
 /// Everything about one job: every attempt, what holds it, the next step.
@@ -25,6 +28,10 @@ pub(in crate::cli) struct Show {
     /// The job's id
     #[arg(value_parser = id)]
     id: i64,
+
+    /// Also ask Tencent who rings and who talks now; needs the app's configuration
+    #[arg(long)]
+    live: bool,
 
     /// One JSON object, for programs
     #[arg(long)]
@@ -41,22 +48,39 @@ pub(super) fn no_such_job(id: i64) -> Failure {
 struct Shown {
     job: JobRow,
     attempts: Vec<AttemptRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<Live>,
 }
 
 impl Show {
-    pub(in crate::cli) async fn run(self, store: &Store) -> Result<(), Failure> {
+    pub(in crate::cli) async fn run(
+        self,
+        store: &Store,
+        config: &ConfigFile,
+    ) -> Result<(), Failure> {
         let Some(job) = store.job(self.id).await? else {
             return Err(no_such_job(self.id));
         };
         let attempts = store.attempts(self.id).await?;
+        let live = match self.live {
+            true => Some(Live::ask(config, &job).await?),
+            false => None,
+        };
         if self.json {
-            return print::json(&Shown { job, attempts });
+            return print::json(&Shown {
+                job,
+                attempts,
+                live,
+            });
         }
         print::line(&facts(&job).to_string())?;
         if attempts.is_empty() {
             print::line("No attempt yet.")?;
         } else {
             print::line(&shown(&history(&attempts)))?;
+        }
+        if let Some(live) = live {
+            print::line(&live.to_string())?;
         }
         next(&job).iter().try_for_each(|line| print::line(line))
     }
@@ -97,6 +121,11 @@ fn facts(job: &JobRow) -> Table {
         }),
     );
     row("detail", text(&job.reason_detail));
+    row("outcome", job.outcome.clone());
+    let root = job
+        .root_id
+        .map(|root| format!("ring {} of job {root}", job.ring_no));
+    row("follow-up", root);
     row("robot_account", Some(readable(&job.robot_account)));
     row("callees", Some(readable(&job.callees.join(", "))));
     row("media_type", Some(job.media_type.clone()));
@@ -119,6 +148,13 @@ fn facts(job: &JobRow) -> Table {
         )),
     );
     row("on_doubt", Some(job.on_doubt.clone()));
+    let policy = job
+        .ring_policy
+        .as_ref()
+        .map(|policy| readable(&policy.to_string()));
+    row("ring_policy", policy);
+    let seconds = job.max_call_seconds;
+    row("max_call_seconds", seconds.map(|s| s.to_string()));
     row("idempotency_key", text(&job.idempotency_key));
     row(
         "metadata",

@@ -116,6 +116,8 @@ pub(super) fn fields(definition: &ScheduleDefinition) -> Vec<(&'static str, Text
         ("on_doubt", Text::of(Some(&d.on_doubt))),
         ("retry_callees", Text::of(Some(d.retry_callees))),
         ("metadata", object(Some(&d.metadata))),
+        ("ring_policy", object(d.ring_policy.as_ref())),
+        ("max_call_seconds", Text::of(d.max_call_seconds)),
     ]
 }
 
@@ -287,6 +289,8 @@ pub(super) fn definition(file: &ScheduleFile) -> ScheduleDefinition {
         on_doubt: call.on_doubt.clone(),
         retry_callees: call.retry_callees,
         metadata: Value::Object(call.metadata.clone()),
+        ring_policy: file.ring_policy.clone().map(Value::Object),
+        max_call_seconds: call.max_call_seconds.map(small),
     }
 }
 

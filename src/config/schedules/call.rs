@@ -31,6 +31,7 @@ pub struct CallTemplate {
     pub on_doubt: String,
     pub retry_callees: bool,
     pub metadata: Map<String, Json>,
+    pub max_call_seconds: Option<i64>,
 }
 
 impl fmt::Debug for CallTemplate {
@@ -102,6 +103,7 @@ pub(super) fn call<'a>(reader: &mut Reader<'a>, values: &Values<'_, 'a>) -> Opti
     let on_doubt = reader.word(values, keys::ON_DOUBT, &words);
     let retry_callees = reader.truth(values, keys::RETRY_CALLEES);
     let metadata = metadata(reader, values);
+    let max_call_seconds = within(reader, values, keys::MAX_CALL_SECONDS, 10, 86_400);
     for key in [keys::ROBOT_ACCOUNT, keys::CALLEES] {
         if !values.contains_key(key.name) {
             reader.missing(key);
@@ -121,6 +123,7 @@ pub(super) fn call<'a>(reader: &mut Reader<'a>, values: &Values<'_, 'a>) -> Opti
         on_doubt: on_doubt.unwrap_or("reconcile").to_owned(),
         retry_callees: retry_callees.unwrap_or(false),
         metadata,
+        max_call_seconds,
     })
 }
 

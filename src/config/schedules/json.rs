@@ -21,10 +21,10 @@ fn number_of(number: f64) -> Option<Number> {
 }
 
 /// Where something stands that JSON or PostgreSQL does not have, and what it is.
-pub(super) type Strange = (usize, &'static str);
+pub(in crate::config) type Strange = (usize, &'static str);
 
 /// The table as an object.
-pub(super) fn object(table: &DeTable<'_>) -> Result<Map<String, Json>, Strange> {
+pub(in crate::config) fn object(table: &DeTable<'_>) -> Result<Map<String, Json>, Strange> {
     let mut object = Map::new();
     for (key, value) in in_order(table) {
         if key.get_ref().contains('\0') {

@@ -96,6 +96,10 @@ keys! {
     CALENDARS Top "calendars":
         "a list of at most 20 names of files with a date such as 2026-12-25 on each line", "none",
         "Files of such dates, relative to this file's folder. Read when the file is applied.";
+    RING_POLICY Top "ring_policy":
+        "a table such as { max_rings = 3, busy = [\"3m\"], min_gap = \"2m\" }",
+        "as the app's configuration has it, else each callee is rung once",
+        "Who is rung again when a call reached nobody; may be the section `[ring_policy]`.";
     ROBOT_ACCOUNT Call "robot_account": "1 to 32 bytes", "required", "Who calls.";
     CALLEES Call "callees": "a list of 1 to 100 different accounts of 1 to 32 bytes", "required",
         "Who is rung; they share one room and see each other.";
@@ -120,6 +124,9 @@ keys! {
         "Whether callees with a `ResultCode` other than 0 are rung again.";
     METADATA Call "metadata": "a table of at most 8192 bytes as JSON", "`{}`",
         "Your own, on each job, for reports; never sent.";
+    MAX_CALL_SECONDS Call "max_call_seconds": "a whole number from 10 to 86400",
+        "as the app's configuration has it, else never",
+        "After how many seconds of talk a call is ended.";
 }
 
 /// The section of the call.

@@ -11,7 +11,7 @@ mod calendar;
 mod call;
 mod dates;
 mod files;
-mod json;
+pub(super) mod json;
 pub mod keys;
 mod reader;
 mod rings;

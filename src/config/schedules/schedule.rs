@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
+use serde_json::{Map, Value as Json};
 use toml::de::DeTable;
 
 use super::calendar;
@@ -17,6 +18,7 @@ use super::reader::{Found, Reader, Values};
 use super::rings::{Rings, rings};
 use super::text::{self, Text};
 use super::{Fault, Faults, Place, looks_like_a_secret, shown};
+use crate::call::RingPolicy;
 use crate::config::duration_shown;
 use crate::config::settings::DEFAULT_APP;
 use crate::schedule::{Timetable, TimetableFields, Zone};
@@ -71,6 +73,8 @@ pub struct ScheduleFile {
     pub calendars: Vec<String>,
     /// The dates of all calendars, in order.
     pub calendar_dates: Vec<NaiveDate>,
+    /// Who is rung again; `None`: as the app's configuration has it.
+    pub ring_policy: Option<Map<String, Json>>,
     /// What each call is.
     pub call: CallTemplate,
 }
@@ -137,6 +141,7 @@ fn understood<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>) -> Option<Schedu
         reader.refuse(keys::TTL, ttl.at, "0s");
     }
     let jitter = reader.duration(&top, keys::JITTER);
+    let ring_policy = ring_policy(reader, &top);
     let call = if let Some(values) = &call_values {
         call(reader, values)
     } else {
@@ -190,6 +195,7 @@ fn understood<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>) -> Option<Schedu
         except_dates,
         calendars,
         calendar_dates,
+        ring_policy,
         call: call?,
         timetable,
     })
@@ -221,6 +227,14 @@ fn app<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option<String> {
         return None;
     }
     Some(app.value)
+}
+
+fn ring_policy<'a>(reader: &mut Reader<'a>, top: &Values<'_, 'a>) -> Option<Map<String, Json>> {
+    let Found { value, at } = reader.object(top, keys::RING_POLICY)?;
+    if let Err(fault) = RingPolicy::default().with(&value) {
+        reader.fault(at, format_args!("ring_policy is refused: {fault}"));
+    }
+    Some(value)
 }
 
 /// Whether a name is a secret key that strayed there: shorter ones may be names.

@@ -145,7 +145,8 @@ async fn what_is_unknown_is_told_with_what_was_meant() {
         added("[pharmacy]\nsdk_app_id = 5\n", "callq.toml:7:2: [pharmacy] is no section: did you mean [apps.pharmacy]?"),
         added("region = \"china\"\n",
             "callq.toml:7:1: apps.clinic.region is no setting: must be one of sdk_app_id, admin_account, secret_key_file, \
-             user_sig_file, host, calls_per_second, callbacks_secret_file, callbacks_token_file"),
+             user_sig_file, host, calls_per_second, callbacks_secret_file, callbacks_token_file, \
+             ring_policy, max_call_seconds, longest_call_s"),
         added("concurrency = 5\n", "callq.toml:7:1: apps.clinic.concurrency is no setting: it belongs in [worker]"),
         added("log = \"info\"\n", "callq.toml:7:1: apps.clinic.log is no setting: it belongs above all sections"),
         file(format!("sdk_app_id = 5\n{COMPLETE}"), "callq.toml:1:1: sdk_app_id is no setting: it belongs in [apps.NAME]"),

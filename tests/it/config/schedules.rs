@@ -78,6 +78,9 @@ fn a_file_may_have_every_key() {
         end_at = '2026-12-31'
         except_dates = ['2026-12-25', 2026-05-01]
         calendars = ['days.txt']
+        [ring_policy]
+        max_rings = 3
+        busy = ['3m', '1h30m']
         [call]
         robot_account = 'bot'
         callees = ['jack', 'ann']
@@ -90,6 +93,7 @@ fn a_file_may_have_every_key() {
         max_attempts = 3
         on_doubt = 'hold'
         retry_callees = true
+        max_call_seconds = 600
         [call.offline_push]
         Title = 'T'
         BadgeAddNum = 1

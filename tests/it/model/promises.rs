@@ -230,7 +230,7 @@ fn sights() -> Vec<Property<Setting>> {
     }
     sights! {
         "a late reply turns an ended job to placed", |job| job.reason.0 == "late_reply";
-        "a call is placed although its cancel was asked for", |job| job.reason.0 == "cancel_too_late";
+        "a call is placed although its cancel was asked for", |job| job.reason.0 == "cancel_ends_call";
         "a cancel that was asked for while dialing is settled", |job| job.reason.0 == "cancelled_by_user" && job.attempt > 0;
         "a phone rang and its job is in doubt", |job| job.state == JobState::InDoubt && job.truth.rings > 0;
         "a doubt ends unresolved", |job| job.reason.0 == "unresolved";

@@ -265,7 +265,7 @@ impl Setting {
         } else if cancel && rang_nobody {
             (JobState::Cancelled, "cancelled_by_user")
         } else if cancel && decided.next == JobState::Placed {
-            (JobState::Placed, "cancel_too_late")
+            (JobState::Placed, "cancel_ends_call")
         } else {
             (decided.next, decided.reason)
         };

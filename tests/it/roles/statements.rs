@@ -18,6 +18,8 @@ const WHO: &[(&str, &str)] = &[
     ("claim.sql", "w"),
     ("codes.sql", ""),
     ("correct.sql", "w"),
+    ("end_done.sql", "w"),
+    ("end_due.sql", "ew"),
     ("enqueue.sql", "e"),
     ("expire.sql", "w"),
     ("fire.sql", "w"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callq::call::JobDefaults;
 use callq::sandbox::{
     SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
@@ -112,6 +113,7 @@ impl Rig {
                 client: client(host, SANDBOX_SECRET_KEY, Duration::from_secs(8)),
                 user_sigs_again: None,
                 calls_per_second: Some(5000.0),
+                defaults: JobDefaults::default(),
             }],
             concurrency: WorkerConfig::CONCURRENCY,
             poll_interval: WorkerConfig::POLL_INTERVAL,
