@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules follow bench-schedules bench-callbacks fuzz
+.PHONY: demo test ci chaos kills failover model schedules follow bench-schedules bench-callbacks bench-reports fuzz
 demo:
 	@./demo
 test:
@@ -33,6 +33,11 @@ bench-schedules:
 # How many callbacks a second callq web takes, with a PostgreSQL of its own that syncs.
 bench-callbacks:
 	SQLX_OFFLINE=true cargo bench --locked --quiet --bench callbacks
+# How long every report takes on 10 million finished legs; some 15 minutes and 15 GB, thrown away.
+LEGS ?= 10000000
+bench-reports:
+	SQLX_OFFLINE=true cargo build --release --locked --bin callq
+	LEGS=$(LEGS) target/release/callq dev --exec benches/reports.sh
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60

@@ -36,7 +36,9 @@ mod logging;
 mod man;
 mod migrate;
 mod print;
+mod prune;
 mod recover;
+mod report;
 mod roles;
 mod sandbox;
 mod schedules;
@@ -100,6 +102,8 @@ enum Command {
     Apps(apps::Apps),
     Callbacks(callbacks::Callbacks),
     Status(status::Status),
+    Report(report::Report),
+    Prune(prune::Prune),
     Recover(recover::Recover),
     Config(config::Config),
     Completions(completions::Completions),
@@ -123,6 +127,8 @@ impl Command {
             | Self::Status(_)
             | Self::Recover(_) => "grant it callq_enqueue; `callq roles sql` tells how",
             Self::Web(_) => "grant it callq_web; `callq roles sql` tells how",
+            Self::Report(_) => "grant it callq_report; `callq roles sql` tells how",
+            Self::Prune(_) => "prune as the owner of the schema",
             _ => "grant it callq_worker; `callq roles sql` tells how",
         };
         let if_misconfigured = match self {
@@ -193,6 +199,8 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Apps(apps) => apps.run(config).await,
         Command::Callbacks(callbacks) => callbacks.run(config).await,
         Command::Status(status) => status.run(config).await,
+        Command::Report(report) => report.run(config).await,
+        Command::Prune(prune) => prune.run(config).await,
         Command::Recover(recover) => recover.run(config).await,
         Command::Config(show) => show.run(config),
         Command::Completions(completions) => completions.run(),

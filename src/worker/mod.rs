@@ -20,6 +20,7 @@
 //! - `follow`: what callbacks and records tell of calls is settled; `weigh`, a pure function, says
 //!   what of it.
 //! - `end`: ends calls that were cancelled or last too long.
+//! - `prune`: deletes what is old, and folds the counts of the reports.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
 //! - `tokens`: what an app's bucket is owed after a claim.

@@ -28,6 +28,7 @@ mod races;
 mod ramp;
 mod readme;
 mod record;
+mod reports;
 mod rescue;
 mod rings;
 mod roles;

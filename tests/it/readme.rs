@@ -4,6 +4,7 @@
 mod commands;
 pub(crate) mod help;
 pub(crate) mod pages;
+mod reports;
 mod schedules;
 mod schema;
 mod transcript;

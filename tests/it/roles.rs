@@ -47,7 +47,7 @@ impl Login {
 }
 
 /// The same database as another user, whose password is its name.
-fn url_of(url: &str, user: &str) -> String {
+pub(crate) fn url_of(url: &str, user: &str) -> String {
     let mut url: Url = url.parse().expect("it is a URL");
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let others = pairs

@@ -24,7 +24,7 @@ const RELATIONS: &str = "
         AND c.relname NOT LIKE '\\_%'
     ORDER BY c.relname <> 'jobs', c.relname <> 'attempts', c.relname";
 
-const COLUMNS: &str = "
+pub(super) const COLUMNS: &str = "
     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
             || CASE WHEN a.attnotnull THEN '' ELSE ', may be NULL' END,
         col_description(a.attrelid, a.attnum)
@@ -48,7 +48,11 @@ const TYPES: &str = "
     GROUP BY t.oid ORDER BY t.typname";
 
 /// The rows of a query, each column as text; a missing comment fails the test.
-async fn rows<const N: usize>(pool: &PgPool, sql: &str, given: &[&str]) -> Vec<[String; N]> {
+pub(super) async fn rows<const N: usize>(
+    pool: &PgPool,
+    sql: &str,
+    given: &[&str],
+) -> Vec<[String; N]> {
     let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
     for value in given {
         query = query.bind((*value).to_owned());

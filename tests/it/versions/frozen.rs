@@ -59,6 +59,14 @@ const FROZEN: &[(&str, &str)] = &[
         "0012_outcomes.sql",
         "a31c34d9085a8c4558f3632274d117e440aca0fdbc0271070fd7ec375886e3e6",
     ),
+    (
+        "0013_rings.sql",
+        "ffe687be7a74f860d30fb5b337c1bd5b59908862dd416c9559f4edb0b0db4e4a",
+    ),
+    (
+        "0014_reports.sql",
+        "c64001059c0f819c607c36cb7467a60dbdc24891247beee82294cd1843d599d2",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
