@@ -143,7 +143,7 @@ fn both_sides<'a>(evidence: &'a Evidence, breaches: &mut Vec<Breach>) -> Vec<&'a
         let mut breach = |what: &str| breaches.push((what.to_owned(), Some(attempt.job_id)));
         match attempt.state.as_str() {
             "claimed" => breach("an attempt was never settled"),
-            "replied" if attempt.was_seen() && request.is_some_and(|r| r.rang) => {}
+            "replied" if attempt.was_seen() && request.is_some_and(|r| r.call_id.is_some()) => {}
             "replied" => {
                 let answered = request.map(|r| r.answered);
                 if answered != attempt.error_code.map(Answered::Code) {

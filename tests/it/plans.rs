@@ -436,7 +436,11 @@ fn of_calls() -> Vec<(&'static str, Statement, String)> {
             statements::follow_settled(),
             format!("'default', {settled}"),
         ),
-        ("outcome", statements::outcome(), format!("{calls}, {legs}")),
+        (
+            "outcome",
+            statements::outcome(),
+            format!("{calls}, {legs}, {nulls}, {nulls}, {nulls}, {nulls}"),
+        ),
         (
             "sweep_due",
             statements::sweep_due(),

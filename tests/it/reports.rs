@@ -282,8 +282,8 @@ async fn a_schedule_is_told_with_its_misses_and_with_how_long_nobody_has_answere
     assert_eq!(told, ["none 0 0 0", "s completed no_answer 3 2 3"]);
     // A follow-up that was answered ends the streak.
     rig.sql(
-        "INSERT INTO callq.jobs (robot_account, callees, run_at, due_at, expires_at, state, reason, outcome, placed_at, finished_at, root_id, ring_no)
-         SELECT 'robot', '{jack}', run_at, run_at, expires_at, 'completed', 'accepted', 'answered', run_at, run_at, id, 2
+        "INSERT INTO callq.jobs (robot_account, callees, run_at, due_at, expires_at, state, reason, outcome, placed_at, finished_at, root_id, follows_id, ring_no)
+         SELECT 'robot', '{jack}', run_at, run_at, expires_at, 'completed', 'accepted', 'answered', run_at, run_at, id, id, 2
          FROM callq.jobs ORDER BY id DESC LIMIT 1",
     )
     .await;

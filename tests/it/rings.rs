@@ -145,7 +145,7 @@ async fn refused_and_unanswered_callees_of_one_call_are_both_rung_again_and_no_o
         call_id: None,
         redial: Redial::Again {
             callees: vec![1],
-            after: Duration::from_secs(60),
+            after: Duration::from_mins(1),
         },
     };
     let (one, other) = ([settlement()], [settlement()]);

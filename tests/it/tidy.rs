@@ -513,8 +513,8 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
             "ring_deadline",
             "ring_schedule_stopped",
         ] {
-            let gives = ["THEN", "ELSE"].map(|how| format!("{how} '{word}'"));
-            if gives.iter().any(|gives| source.text.contains(gives)) {
+            let branches = ["THEN", "ELSE"].map(|how| format!("{how} '{word}'"));
+            if branches.iter().any(|branch| source.text.contains(branch)) {
                 given.insert(word.to_owned());
             }
         }

@@ -62,9 +62,10 @@ impl Show {
             return Err(no_such_job(self.id));
         };
         let attempts = store.attempts(self.id).await?;
-        let live = match self.live {
-            true => Some(Live::ask(config, &job).await?),
-            false => None,
+        let live = if self.live {
+            Some(Live::ask(config, &job).await?)
+        } else {
+            None
         };
         if self.json {
             return print::json(&Shown {

@@ -68,6 +68,9 @@ async fn every_value_is_shown_with_its_origin_and_no_secret() {
     │ apps.default.calls_per_second ┆ (not set: what the database has, 180 at first)   ┆                        │
     │ apps.default.callbacks_secret ┆ (not set: no callbacks of the app are taken)     ┆                        │
     │ apps.default.callbacks_token  ┆ (not set: no signature is looked at)             ┆                        │
+    │ apps.default.ring_policy      ┆ (not set: each callee is rung once)              ┆                        │
+    │ apps.default.max_call_seconds ┆ (not set: calls are not ended)                   ┆                        │
+    │ apps.default.longest_call_s   ┆ 1800                                             ┆ default                │
     │ apps.clinic.sdk_app_id        ┆ 1400000001                                       ┆ callq.toml:3:14        │
     │ apps.clinic.admin_account     ┆ administrator                                    ┆ callq.toml:4:17        │
     │ apps.clinic.secret_key_file   ┆ key (set, not shown)                             ┆ callq.toml:5:19        │
@@ -75,6 +78,9 @@ async fn every_value_is_shown_with_its_origin_and_no_secret() {
     │ apps.clinic.calls_per_second  ┆ 12.5                                             ┆ callq.toml:7:20        │
     │ apps.clinic.callbacks_secret  ┆ (not set: no callbacks of the app are taken)     ┆                        │
     │ apps.clinic.callbacks_token   ┆ (not set: no signature is looked at)             ┆                        │
+    │ apps.clinic.ring_policy       ┆ (not set: each callee is rung once)              ┆                        │
+    │ apps.clinic.max_call_seconds  ┆ (not set: calls are not ended)                   ┆                        │
+    │ apps.clinic.longest_call_s    ┆ 1800                                             ┆ default                │
     └───────────────────────────────┴──────────────────────────────────────────────────┴────────────────────────┘
     ");
     assert!(ended.stderr.is_empty(), "{ended}");

@@ -50,8 +50,8 @@ async fn what_is_open_young_followed_locked_or_has_a_later_one_in_its_chain_stay
     rig.sql(
         "ALTER TABLE callq.jobs DISABLE TRIGGER USER;
          INSERT INTO callq.jobs (id, robot_account, callees, run_at, due_at, expires_at, created_at, state, reason, attempt, claim_token, lease_until,
-             placed_at, finished_at, root_id, ring_no, idempotency_key, outcome) OVERRIDING SYSTEM VALUE
-         SELECT n, 'robot', '{jack}', old, old, old, old, s::callq.job_state, 'accepted', 1, gen_random_uuid(), old, old, done, root,
+             placed_at, finished_at, root_id, follows_id, ring_no, idempotency_key, outcome) OVERRIDING SYSTEM VALUE
+         SELECT n, 'robot', '{jack}', old, old, old, old, s::callq.job_state, 'accepted', 1, gen_random_uuid(), old, old, done, root, root,
         1 + (root IS NOT NULL)::int, 'key' || n, CASE s WHEN 'completed' THEN 'answered' END
          FROM (SELECT now() - interval '100 days' AS old) AS at, LATERAL (VALUES
              (1, 'scheduled', NULL, NULL), (2, 'dialing', NULL, NULL), (3, 'in_doubt', NULL, NULL), (4, 'completed', now() - interval '89 days', NULL),

@@ -34,7 +34,7 @@ statements! {
     lapse: "bigint, float8",
     list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
     outcome: "bigint[], int[], int[], bool[], bool[], text[], text[], text[], bigint[], int[], int[], text[], text[], text[], \
-        bigint[], bigint[], int[], int[]",
+        bigint[], bigint[], int[], int[], text[], float8[], text[], text[]",
     record: "bigint[], int[], uuid[], text[], text[], text[], text[], float8[], bool[], text[], int[], bigint[], text[], text[], text[], text[], float8[], float8[]",
     schedules_due: "bigint, text, text[]",
     schedules_wait: "text, text[]",
