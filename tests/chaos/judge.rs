@@ -215,6 +215,9 @@ fn rung(evidence: &Evidence, job: &Job, attempts: &[&Attempt], breaches: &mut Ve
     let accepted = requests().any(|r| r.answered == Answered::Code(0) && r.rang);
     match job.state.as_str() {
         "placed" if !accepted => breach("a job is placed and no reply said so".to_owned()),
+        "completed" if !requests().any(|r| r.call_id.is_some()) => {
+            breach("a job is completed and there was no call".to_owned());
+        }
         "failed" | "expired" | "cancelled" if rings > 0 => {
             breach(format!("a job is {} and a phone rang", job.state));
         }
@@ -303,7 +306,7 @@ fn kills(evidence: &Evidence, lapsed: &[&Attempt], breaches: &mut Vec<Breach>) -
         placed: evidence
             .jobs
             .values()
-            .filter(|job| job.state == "placed")
+            .filter(|job| ["placed", "completed"].contains(&&*job.state))
             .count(),
         kills: 0,
         kills_in_flight: 0,
