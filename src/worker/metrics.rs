@@ -237,6 +237,8 @@ impl Metrics {
         let label = AppLabel { app: readable(app) };
         drop(self.lateness.get_or_create(&label));
         drop(self.circuit.get_or_create(&label));
+        drop(self.completed.get_or_create(&label));
+        drop(self.sweeping.get_or_create(&label));
         for (state, reason) in [
             ("placed", Reason::Accepted),
             ("failed", Reason::Refused),
