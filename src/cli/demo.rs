@@ -24,7 +24,7 @@ impl Demo {
         print::line(&format!("\n{}", shown(&table(&jobs))))?;
         print::line(
             "placed: Tencent (here, the sandbox) accepted the call and rings. Whether somebody \
-             answers, as busy-ed does not, is not read yet.",
+             answers, as busy-ed does not, is read from its record some seconds after the call.",
         )
     }
 }
