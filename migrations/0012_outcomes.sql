@@ -48,7 +48,7 @@ COMMENT ON COLUMN callq.calls.app IS 'The app.';
 COMMENT ON COLUMN callq.calls.call_id IS 'Tencent''s CallId; NULL while it is in doubt whether there is a call, or if the acceptance named none.';
 COMMENT ON COLUMN callq.calls.room_id IS 'The room that the request named, by which a call is found whose CallId is not known.';
 COMMENT ON COLUMN callq.calls.opened_at IS 'When the attempt''s result was written: no request of it leaves after this.';
-COMMENT ON COLUMN callq.calls.look_at IS 'When the record is asked for alone, should it not have come before; of a doubt: when it may be proved that there was no call. NULL: the record came, and callbacks can still tell of callees.';
+COMMENT ON COLUMN callq.calls.look_at IS 'When the record is asked for alone, should it not have come before; of a doubt: when it may be proved that there was no call. once the record came and callbacks can still tell of callees: when that is given up. NULL: never.';
 COMMENT ON COLUMN callq.calls.looks IS 'How often that was done.';
 COMMENT ON COLUMN callq.calls.record IS 'Tencent''s record as callq reads it, while callees are unknown.';
 COMMENT ON COLUMN callq.calls.turn IS 'Raised with each change, which fences the next: of two workers one settles.';

@@ -131,7 +131,8 @@ WITH given AS (
     WHERE k.job_id = c.job_id AND k.attempt = c.attempt AND c.closes
 ), kept AS (
     UPDATE callq.calls AS k SET turn = k.turn + 1, call_id = coalesce(k.call_id, c.call_id), record = coalesce(c.record::jsonb, k.record),
-        look_at = CASE WHEN c.record IS NULL THEN k.look_at END,
+        -- Callbacks can still tell of callees, and after 6 days nothing does.
+        look_at = CASE WHEN c.record IS NULL THEN k.look_at ELSE k.opened_at + interval '6 days' END,
         end_at = CASE WHEN c.record IS NULL AND k.record IS NULL THEN
             CASE WHEN picked_up.at IS NULL OR k.max_seconds IS NULL OR k.end_at IS NULL THEN k.end_at
                  ELSE least(k.end_at, greatest(picked_up.at, k.opened_at) + k.max_seconds * interval '1 second') END END

@@ -1,7 +1,7 @@
 -- Makes a worker ($2) the one that reads the records of an app ($1) for so many seconds ($3), unless
 -- another is. No row: another is.
 --
--- waits: whether there is a call whose record has not come. oldest_s: how long ago the oldest call was opened
+-- waits: whether there is a call whose record has not come, which is asked for again every 6 hours at least. oldest_s: how long ago the oldest call was opened
 -- that is followed, when nothing has been read yet.
 -- Index: the primary key of sweeps; calls_to_look_for.
 WITH taken AS (
@@ -11,7 +11,7 @@ WITH taken AS (
     RETURNING s.app, s.read_until_unix
 )
 SELECT t.read_until_unix, extract(epoch FROM clock_timestamp())::bigint AS "now_unix!",
-    EXISTS (SELECT FROM callq.calls AS c WHERE c.app = t.app AND c.look_at IS NOT NULL) AS "waits!",
+    EXISTS (SELECT FROM callq.calls AS c WHERE c.app = t.app AND c.look_at < now() + interval '7 hours') AS "waits!",
     (SELECT extract(epoch FROM now() - min(c.opened_at))::float8 FROM callq.calls AS c
      WHERE c.app = t.app AND t.read_until_unix IS NULL) AS oldest_s
 FROM taken AS t

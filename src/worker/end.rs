@@ -36,7 +36,11 @@ const AGAIN_MAX: Duration = Duration::from_mins(5);
 pub(super) async fn run(ctx: Arc<Context>, app: Arc<App>) {
     while !ctx.stop.is_cancelled() {
         let more = if app.follows.load(Ordering::Relaxed) && ctx.store.history_is_open() {
-            end_due(&ctx, &app).await.unwrap_or_else(|error| {
+            let ended = tokio::select! {
+                ended = end_due(&ctx, &app) => ended,
+                () = ctx.stop.cancelled() => return,
+            };
+            ended.unwrap_or_else(|error| {
                 ctx.health.failed(&error);
                 false
             })

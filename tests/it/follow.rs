@@ -148,10 +148,10 @@ async fn with_callbacks_lost_doubled_reordered_and_late_every_callee_ends_as_the
         |waiting: &i64| *waiting == 0,
     )
     .await;
-    rig.sql("UPDATE callq.calls SET look_at = now() WHERE look_at IS NOT NULL")
+    rig.sql("UPDATE callq.calls SET look_at = now() WHERE record IS NULL")
         .await;
     rig.until_value(
-        "SELECT count(*) FROM callq.calls WHERE look_at IS NOT NULL",
+        "SELECT count(*) FROM callq.calls WHERE record IS NULL",
         |waiting: &i64| *waiting == 0,
     )
     .await;
@@ -256,4 +256,22 @@ async fn another_worker_reads_on_when_the_one_that_read_has_left() {
     rig.until_all("'completed', 'failed'").await;
     assert_ne!(rig.value::<String>(reader).await, earlier);
     second.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_several_of_whom_nothing_more_is_told_is_followed_for_six_days_and_no_longer() {
+    let rig = Rig::with_sandbox(fast(200.0)).await;
+    let worker = rig.worker().await;
+    // Without callbacks nobody knows which of the two it was.
+    let id = rig.insert("answer-7-ann,busy-ben", &[]).await;
+    rig.until_state(id, "completed").await;
+    let followed = "SELECT count(*) FROM callq.calls WHERE record IS NOT NULL";
+    assert_eq!(rig.value::<i64>(followed).await, 1);
+    rig.sql("UPDATE callq.calls SET opened_at = opened_at - interval '6 days', look_at = look_at - interval '6 days'")
+        .await;
+    rig.until_settled().await;
+    let unknown =
+        "SELECT count(*) FROM callq.legs WHERE outcome = 'unknown' AND source = 'nothing'";
+    assert_eq!(rig.value::<i64>(unknown).await, 2);
+    worker.stop().await.unwrap();
 }

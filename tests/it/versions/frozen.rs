@@ -57,7 +57,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0012_outcomes.sql",
-        "a31c34d9085a8c4558f3632274d117e440aca0fdbc0271070fd7ec375886e3e6",
+        "63b591096e013d6b483d4be028e5dfd29b7dabd27138f50fbcd0ec154aeada37",
     ),
     (
         "0013_rings.sql",
