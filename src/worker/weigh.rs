@@ -10,8 +10,8 @@ use crate::call::{
 use crate::store::{FollowedJob, OpenCall, Settlement};
 use crate::tencent::{RECORDS_KEPT_S, read_callee_results};
 
-/// What is reckoned with beyond the longest ring and the longest call, before it is taken for proven
-/// that there was no call.
+/// What is reckoned with beyond the longest ring and the longest call, before it is taken for
+/// proven that there was no call.
 const PROOF_MARGIN_S: i64 = 60;
 
 /// What is settled of `call`, if anything is: `told` is what callbacks and records say of it,

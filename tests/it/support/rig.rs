@@ -216,10 +216,7 @@ impl Rig {
             while self.value::<i64>(&others).await > 0 {
                 changes.recv().await.unwrap();
                 // One look for all that came together.
-                while let Ok(Some(_)) = timeout(Duration::from_millis(50), changes.try_recv())
-                    .await
-                    .unwrap_or(Ok(None))
-                {}
+                while changes.next_buffered().is_some() {}
             }
         };
         let in_time = timeout(4 * SURELY, waiting).await.is_ok();
