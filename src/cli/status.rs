@@ -16,7 +16,7 @@ use super::when::{ago, time};
 use super::{Failure, print};
 use crate::call::readable;
 use crate::schedule::zone_data_version;
-use crate::store::{AppRow, CircuitRow, Gauge, Overall, Store, Waiting, WorkerRow};
+use crate::store::{AppRow, CircuitRow, Gauge, Overall, RecordsRow, Store, Waiting, WorkerRow};
 
 const EXAMPLES: &str = "Examples:\n  \
     callq status\n  \
@@ -73,6 +73,7 @@ struct Seen {
     apps: Vec<AppRow>,
     workers: Vec<WorkerRow>,
     circuits: Vec<CircuitRow>,
+    records: Vec<RecordsRow>,
     history: Waiting,
     schedules: Schedules,
 }
@@ -84,6 +85,7 @@ impl Seen {
             apps: store.apps().await?,
             workers: store.workers().await?,
             circuits: store.circuits().await?,
+            records: store.records().await?,
             history: store.waiting().await?,
             schedules: Schedules::read(store).await?,
         })
@@ -113,6 +115,7 @@ fn json(seen: &Seen) -> Value {
         "apps": apps,
         "workers": seen.workers,
         "circuits": seen.circuits,
+        "records": seen.records,
         "history": seen.history,
         "schedules": seen.schedules.health,
         "schedules_at_fault": seen.schedules.faults,
@@ -144,6 +147,10 @@ fn screen(seen: &Seen) -> String {
     row("overdue", format!("{}{since}", count(overdue)));
     row("dialing", count(total(apps, |a| a.dialing)));
     row("in doubt", count(total(apps, |a| a.in_doubt)));
+    if !seen.records.is_empty() {
+        let calls = count(seen.records.iter().map(|of| of.followed).sum());
+        row("followed", format!("{calls}, until their record is read"));
+    }
     if let Some(schedules) = seen.schedules.count() {
         row(
             "schedules",
@@ -222,9 +229,27 @@ fn troubles(seen: &Seen) -> Vec<String> {
             ago(worker.seen_at, overall.now)
         )
     }));
+    lines.extend(seen.records.iter().filter_map(|of| unread(of, overall.now)));
     let schedules = seen.schedules.troubles(overall.now).into_iter();
     lines.extend(schedules.map(|(what, way_out)| format!("{what}: {way_out}")));
     lines
+}
+
+/// Why nobody learns what became of an app's calls.
+fn unread(of: &RecordsRow, now: DateTime<Utc>) -> Option<String> {
+    let why = match (&of.failure, &of.worker) {
+        (Some(failure), _) => format!("its call records cannot be read: {}", readable(failure)),
+        (None, None) if of.followed > 0 => "no worker reads its call records. Start one".to_owned(),
+        _ => return None,
+    };
+    let last = of.read_at.map_or_else(String::new, |at| {
+        format!(" They were read last at {} ({})", time(at), ago(at, now))
+    });
+    Some(format!(
+        "App {}: what became of {} calls is not known, because {why}.{last}",
+        readable(&of.app),
+        count(of.followed)
+    ))
 }
 
 /// A host that a worker cannot reach, and whether another can.

@@ -29,7 +29,7 @@ WITH given AS (
 ), fenced AS MATERIALIZED (
     SELECT g.*, l.overlap, l.app, l.name FROM given AS g JOIN locked AS l ON l.id = g.id AND l.turn = g.turn
 ), asked AS MATERIALIZED (
-    SELECT f.*, s.overlap, a.paused_at IS NULL AND g.paused_at IS NULL AS rings FROM unnest($12::bigint[], $13::timestamptz[], $14::timestamp[], $15::smallint[], $16::timestamptz[],
+    SELECT f.*, s.overlap, a.paused_at IS NULL AND g.paused_at IS NULL AS rings, coalesce(a.longest_call_s, 1800) AS longest_call_s FROM unnest($12::bigint[], $13::timestamptz[], $14::timestamp[], $15::smallint[], $16::timestamptz[],
         $17::timestamptz[], $18::bool[]) AS f(schedule_id, nominal_at, nominal_local, nominal_fold, run_at, expires_at, ahead)
     JOIN fenced AS s ON s.id = f.schedule_id
     LEFT JOIN callq.apps AS a ON a.app = s.app
@@ -57,9 +57,10 @@ WITH given AS (
           AND (j.nominal_local, j.nominal_fold) IS DISTINCT FROM (f.nominal_local, f.nominal_fold)
           -- Ahead of its time, one that waits may be ringing by then, unless its app is paused.
           AND CASE WHEN j.state = 'scheduled' THEN j.expires_at > CASE WHEN f.ahead AND f.rings THEN now() ELSE f.nominal_at END
-              -- Its call is over by then: the ring, the longest call (30 minutes) and two minutes.
+              -- Its call is over by then: the ring, the longest call and two minutes.
               ELSE coalesce((SELECT a.claimed_at FROM callq.attempts AS a WHERE a.job_id = j.id AND a.attempt = j.attempt LIMIT 1), j.due_at)
-                  + least(greatest(j.ring_timeout_ms, 0), 600000) * interval '1 millisecond' + interval '32 minutes' > f.nominal_at END
+                  + least(greatest(j.ring_timeout_ms, 0), 600000) * interval '1 millisecond'
+                  + (greatest(f.longest_call_s, j.max_call_seconds) + 120) * interval '1 second' > f.nominal_at END
         LIMIT 1000
     ) AS j
     WHERE f.overlap <> 'allow'

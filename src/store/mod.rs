@@ -76,7 +76,7 @@ pub use schedules::{ScheduleDefinition, ScheduleRow, SkippedRow};
 pub use schema::{Program, Schema};
 pub use settings::DatabaseSettings;
 pub use show::{AttemptRow, JobRow};
-pub use sweep::{DueCall, Sweep, SweepLease};
+pub use sweep::{DueCall, RecordsRow, Sweep, SweepLease};
 pub use watch::Epoch;
 pub use when::{Move, When};
 pub use worker::{Beat, CircuitRow, OpenCircuit, WorkerRow};

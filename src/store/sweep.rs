@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
 use super::connect::bounded;
-use super::{Store, StoreError};
+use super::{Gauge, Store, StoreError};
 
 /// The right to read the records of an app, for a while.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,21 @@ pub struct Sweep {
     pub asked_ago: Duration,
 }
 
+/// How an app's records are read, as `callq status` tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordsRow {
+    /// The app.
+    pub app: String,
+    /// The worker that reads; `None`: none does.
+    pub worker: Option<String>,
+    /// When it last read all that there was.
+    pub read_at: Option<DateTime<Utc>>,
+    /// Why it could not since then, in words.
+    pub failure: Option<String>,
+    /// How many calls wait for their record, counted up to [`Gauge::COUNTED_UP_TO`].
+    pub followed: i64,
+}
+
 /// A call whose record did not come with those of everybody.
 #[derive(Clone, Debug)]
 pub struct DueCall {
@@ -43,6 +61,17 @@ pub struct DueCall {
 }
 
 impl Store {
+    /// Every app whose records are read.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn records(&self) -> Result<Vec<RecordsRow>, StoreError> {
+        sqlx::query_file_as!(RecordsRow, "src/store/records.sql", Gauge::COUNTED_UP_TO)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::during("see whose call records are read"))
+    }
+
     /// Takes or keeps the right to read the records of an app; `None`: another worker has it.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! request never arrived" stand on both sides of "before the send".
 
 mod late_replies;
+mod outcomes;
 
 use libc::SIGKILL;
 
@@ -36,7 +37,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let rig = Rig::new().await;
+        Self::of(Rig::new().await).await
+    }
+
+    async fn of(rig: Rig) -> Self {
         let (database, database_url) = Proxy::to_database(rig.db.url()).await;
         let host = Proxy::to(Upstream::Tcp(rig.sandbox.address())).await;
         Self {

@@ -1,5 +1,7 @@
 //! What became of calls is found out by the worker: it is what the sandbox knows became of them.
 
+mod pace;
+
 use callq::sandbox::{CallbackFaults, Fault, FaultKind, RecordSpan, SandboxConfig};
 
 use crate::callbacks::{self, SECRET, Web};

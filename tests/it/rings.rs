@@ -1,6 +1,7 @@
 //! Ringing again whom a call did not reach, hanging up, and bounds on how long is talked.
 
 mod claims;
+mod told;
 
 use std::time::Duration;
 

@@ -105,6 +105,7 @@ fn numbers(ended: &Ended) -> Vec<usize> {
 async fn one_job_by_flags_has_every_column_that_was_given() {
     let rig = Rig::new().await;
     let push = rig.file("push.json", format!(r#"{{"Title": "{PRIVATE}"}}"#));
+    let policy = rig.file("policy.json", r#"{"max_rings": 3, "busy": ["3m"]}"#);
     let ended = rig
         .enqueue(&[
             "--robot-account",
@@ -142,6 +143,10 @@ async fn one_job_by_flags_has_every_column_that_was_given() {
             "visit-1",
             "--metadata",
             r#"{"visit": 1.50}"#,
+            "--ring-policy",
+            &format!("@{policy}"),
+            "--max-call-seconds",
+            "600",
         ])
         .await
         .with_code(0);
@@ -161,6 +166,7 @@ async fn one_job_by_flags_has_every_column_that_was_given() {
         "ring_timeout_ms": 20000, "user_data": PRIVATE, "offline_push": {"Title": PRIVATE},
         "priority": 0, "max_attempts": 3, "on_doubt": "hold", "retry_callees": true,
         "idempotency_key": "visit-1", "metadata": {"visit": 1.50},
+        "ring_policy": {"max_rings": 3, "busy": ["3m"]}, "max_call_seconds": 600,
     });
     for (column, value) in expected.as_object().expect("an object") {
         let same = match column.as_str() {

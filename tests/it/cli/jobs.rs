@@ -3,6 +3,7 @@
 mod change;
 mod export;
 mod list;
+mod live;
 mod watch;
 
 use serde_json::Value;

@@ -131,3 +131,41 @@ async fn workers_circuits_and_pace_are_shown() {
     }
     assert!(!ended.text().contains("beta-2-00bb"), "{ended}");
 }
+
+#[tokio::test]
+async fn calls_whose_records_nobody_reads_are_counted_and_told() {
+    let database = Database::new().await;
+    sql(
+        &database,
+        "INSERT INTO callq.sweeps (app, worker, lease_until, swept_at, failed_at, failure) VALUES
+             ('away', 'alpha', now() + interval '20 seconds', now() - interval '5 minutes', now(), E'no\\u202eroute'),
+             ('left', 'beta', now() - interval '1 hour', now() - interval '1 hour', NULL, NULL),
+             ('well', 'alpha', now() + interval '20 seconds', now(), now() - interval '1 day', 'long ago');
+         INSERT INTO callq.calls (job_id, attempt, app, room_id, look_at)
+         SELECT n, 1, CASE WHEN n < 3 THEN 'left' ELSE 'well' END, 'room', CASE WHEN n <> 5 THEN now() END
+         FROM generate_series(1, 5) AS n",
+    )
+    .await;
+    let ended = callq_on(&database, &["status"]).await.with_code(0);
+    for words in [
+        "followed  4, until their record is read",
+        "App away: what became of 0 calls is not known, because its call records cannot be read: no\\u{202e}route. They were read last at ",
+        "App left: what became of 2 calls is not known, because no worker reads its call records. Start one. They were read last at ",
+    ] {
+        assert!(ended.text().contains(words), "{words}: {ended}");
+    }
+    assert!(!ended.text().contains("App well:"), "{ended}");
+    let ended = callq_on(&database, &["status", "--json"])
+        .await
+        .with_code(0);
+    let records = &json_lines(&ended)[0]["records"];
+    assert_eq!(
+        (
+            &records[2]["worker"],
+            &records[2]["followed"],
+            &records[2]["failure"]
+        ),
+        (&"alpha".into(), &2.into(), &serde_json::Value::Null),
+        "{ended}"
+    );
+}

@@ -47,6 +47,7 @@ const WHO: &[(&str, &str)] = &[
     ("put_off.sql", "w"),
     ("receive.sql", "c"),
     ("record.sql", "w"),
+    ("records.sql", "ew"),
     ("recover.sql", "e"),
     ("refuse.sql", "w"),
     ("report_attempts.sql", "er"),

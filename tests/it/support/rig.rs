@@ -10,6 +10,7 @@ use callq::tencent::{Credential, Host, Settings, TencentClient, UserSigs};
 use callq::worker::{Worker, WorkerApp, WorkerConfig, WorkerError};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgListener;
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -307,15 +308,22 @@ impl Rig {
 /// A worker in a process of its own, with these arguments, that may be stopped and killed.
 pub(crate) fn process(database_url: &str, host: &str, arguments: &[&str]) -> Program {
     let mut command = callq(["worker"]);
+    environment(command.args(arguments), database_url, host).env("CALLQ_CALLS_PER_SECOND", "5000");
+    Program::start(&mut command)
+}
+
+/// Sets where the database and a sandbox are, and the credentials of its default app.
+pub(crate) fn environment<'c>(
+    command: &'c mut Command,
+    database_url: &str,
+    host: &str,
+) -> &'c mut Command {
     command
-        .args(arguments)
         .env("DATABASE_URL", database_url)
         .env("CALLQ_HOST", host)
         .env("CALLQ_SDK_APP_ID", SANDBOX_SDK_APP_ID.to_string())
         .env("CALLQ_ADMIN_ACCOUNT", SANDBOX_ADMIN_ACCOUNT)
         .env("CALLQ_SECRET_KEY", SANDBOX_SECRET_KEY)
-        .env("CALLQ_CALLS_PER_SECOND", "5000");
-    Program::start(&mut command)
 }
 
 /// A client of a sandbox's default app.
