@@ -48,7 +48,7 @@ pub struct OpenCall {
     /// `CallResult` of the reply, as JSON.
     pub callee_results: Option<String>,
     /// When the call can have begun at the earliest, in seconds of Tencent's clock, as far as marks
-    /// of it tell; only while there is no `CallId`.
+    /// of it tell; only while there is no `CallId`, or when it is looked for by itself.
     pub began_from: Option<i64>,
     /// When it can have begun at the latest, likewise.
     pub began_until: Option<i64>,

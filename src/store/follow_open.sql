@@ -1,7 +1,8 @@
 -- The calls that are followed, and all that is needed to judge what became of them: those of these
 -- CallIds ($2), those without a CallId in these rooms ($3), and those of these attempts ($4, $5).
 --
--- $1: the app. began_from and began_until bound, by marks of Tencent's clock, when the call can have begun.
+-- $1: the app. began_from and began_until bound, by marks of Tencent's clock, when the call can have
+-- begun: of those that are looked for.
 -- Index: calls_by_call_id, calls_by_room, and the primary keys of calls, jobs, attempts and clock_marks.
 WITH found AS (
     SELECT c.job_id, c.attempt FROM callq.calls AS c WHERE c.call_id = ANY ($2::text[]) AND c.app = $1::text
@@ -29,10 +30,10 @@ LEFT JOIN callq.apps AS p ON p.app = c.app
 LEFT JOIN callq.attempts AS a ON a.job_id = c.job_id AND a.attempt = c.attempt
 LEFT JOIN LATERAL (
     SELECT m.tencent_unix FROM callq.clock_marks AS m
-    WHERE c.call_id IS NULL AND m.app = c.app AND m.marked_at < a.claimed_at
+    WHERE (c.call_id IS NULL OR c.look_at <= now()) AND m.app = c.app AND m.marked_at < a.claimed_at
     ORDER BY m.marked_at DESC LIMIT 1) AS since ON true
 LEFT JOIN LATERAL (
     -- A mark is asked for before it is made, so those that were asked for later were made later too.
     SELECT m.tencent_unix + 1 AS tencent_unix FROM callq.clock_marks AS m
-    WHERE c.call_id IS NULL AND m.app = c.app AND m.marked_at > c.opened_at AND m.asked_at > c.opened_at
+    WHERE (c.call_id IS NULL OR c.look_at <= now()) AND m.app = c.app AND m.marked_at > c.opened_at AND m.asked_at > c.opened_at
     ORDER BY m.marked_at LIMIT 1) AS until ON true

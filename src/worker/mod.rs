@@ -55,6 +55,7 @@ mod rescue;
 mod rotate;
 mod run;
 mod serve;
+mod straggle;
 mod sweep;
 mod tell;
 mod timetables;

@@ -185,6 +185,11 @@ impl Span {
         }
     }
 
+    /// Its first and its last second.
+    pub(super) const fn bounds(&self) -> (i64, i64) {
+        (self.from_unix, self.to_unix)
+    }
+
     /// How many pages it has.
     pub(super) const fn pages(&self) -> u32 {
         self.pages

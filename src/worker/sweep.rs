@@ -1,8 +1,8 @@
 //! Duty: reads the records of calls, one worker for each app, by a lease.
 //!
 //! Records come in windows of Tencent's time, each about once. What does not come that way is
-//! looked for alone: the record of a call that lasted longer than windows overlap, and the proof
-//! that a doubt led to no call (`prove`).
+//! looked for alone: the record of a call that lasted longer than windows overlap (`straggle`), and
+//! the proof that a doubt led to no call (`prove`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use super::app::App;
 use super::context::Context;
 use super::follow::{News, learn};
-use super::pages::{Pages, Unread};
-use super::weigh::weigh;
+use super::pages::{Pages, Span, Unread};
 use crate::call::Record;
 use crate::store::{DueCall, Followed, OpenCall, StoreError, Sweep, SweepLease};
 use crate::tencent::{RECORD_AFTER_S, RECORDS_KEPT_S};
@@ -55,10 +54,9 @@ const BEFORE_OLDEST_S: i64 = 120;
 const READS_MAX: u32 = 3;
 
 /// The most calls that are looked for alone in one round.
-const DUE_MAX: usize = 100;
+const DUE_MAX: usize = 2000;
 
-/// After how long a call's record is asked for again, doubled each time up to the longest.
-const LOOK_AGAIN: Duration = Duration::from_mins(5);
+/// The longest wait until a call's record is asked for again.
 pub(super) const LOOK_AGAIN_MAX: Duration = Duration::from_hours(6);
 
 /// The longest wait after Tencent did not answer.
@@ -121,7 +119,7 @@ pub(super) struct Sweeper {
     /// Up to which second of Tencent's clock records are read.
     read_until: Option<i64>,
     /// Whether a window is one of the ends of calls; `None`: that is not known yet.
-    of_ends: Option<bool>,
+    pub of_ends: Option<bool>,
     renewed: Instant,
     /// When windows were last read.
     read_at: Option<Instant>,
@@ -291,7 +289,17 @@ impl Sweeper {
     /// Reads one window and passes on what is in it; returns how many records, and whether they are
     /// all.
     async fn window(&mut self, from: i64, to: i64) -> Result<(usize, bool), Fault> {
-        let (mut span, mut records) = self.pages.begin(from, to).await?;
+        let (span, records) = self.pages.begin(from, to).await?;
+        self.read_on(span, records).await
+    }
+
+    /// The same with a window of which the first page was read.
+    pub(super) async fn read_on(
+        &mut self,
+        mut span: Span,
+        mut records: Vec<Record>,
+    ) -> Result<(usize, bool), Fault> {
+        let (from, to) = span.bounds();
         let (mut sample, mut count) = (None, 0);
         loop {
             count += records.len();
@@ -344,35 +352,6 @@ impl Sweeper {
             learn(&self.ctx, &self.app, news).await?;
         }
         Ok(())
-    }
-
-    /// Asks for the record of each call that did not come with the others.
-    async fn stragglers(&mut self, due: Vec<DueCall>) -> Result<(), Fault> {
-        if due.is_empty() {
-            return Ok(());
-        }
-        let calls = self.read_calls(&due).await?;
-        let mut later = Vec::new();
-        let mut news = News::default();
-        for call in &calls {
-            let key = (call.job_id, call.attempt);
-            // Nobody of whom more is to be learnt.
-            if weigh(call, Vec::new(), None).is_some_and(|settlement| settlement.closes) {
-                news.attempts.push(key);
-                continue;
-            }
-            let Some(call_id) = &call.call_id else {
-                continue;
-            };
-            if let Some(record) = self.pages.of_call(call_id).await? {
-                news.records.push(record);
-            } else {
-                let doubled = LOOK_AGAIN * (1 << call.looks.clamp(0, 10));
-                later.push((key.0, key.1, doubled.min(LOOK_AGAIN_MAX)));
-            }
-        }
-        learn(&self.ctx, &self.app, news).await?;
-        self.put_off(&later).await
     }
 
     pub(super) async fn put_off(&self, later: &[(i64, i32, Duration)]) -> Result<(), Fault> {

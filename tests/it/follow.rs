@@ -8,11 +8,11 @@ use crate::callbacks::{self, SECRET, Web};
 use crate::support::Database;
 use crate::support::rig::{Rig, SURELY};
 
-/// Whom calls are to: every way in which a phone can end.
+/// Whom calls are to: every way in which a phone can end, within what windows overlap.
 const KINDS: [&str; 9] = [
     "jack",
     "answer-7-",
-    "talk-90-",
+    "talk-60-",
     "busy-",
     "noanswer-",
     "decline-",
@@ -275,5 +275,38 @@ async fn a_call_to_several_of_whom_nothing_more_is_told_is_followed_for_six_days
     let unknown =
         "SELECT count(*) FROM callq.legs WHERE outcome = 'unknown' AND source = 'nothing'";
     assert_eq!(rig.value::<i64>(unknown).await, 2);
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_windows_are_of_beginnings_long_calls_that_began_together_are_looked_for_together() {
+    let rig = Rig::with_sandbox(SandboxConfig {
+        record_span: RecordSpan::OfStart,
+        ..fast(200.0)
+    })
+    .await;
+    let worker = rig.worker().await;
+    // One that tells what windows are of, and then those that are longer than windows overlap.
+    let short = rig.insert("talk-30-ann", &[]).await;
+    rig.until_state(short, "completed").await;
+    rig.sql("INSERT INTO callq.jobs (robot_account, callees) SELECT 'robot', ARRAY['talk-3600-' || n] FROM generate_series(1, 60) AS n")
+        .await;
+    rig.until_all("'placed', 'completed'").await;
+    let over = rig
+        .sandbox
+        .wait_for_outcomes(SURELY, |tally, _| tally.pending == 0);
+    over.await.expect("every call ends");
+    let marked = "SELECT EXISTS (SELECT FROM callq.clock_marks AS m WHERE m.asked_at > (SELECT max(opened_at) FROM callq.calls))";
+    rig.until_value(marked, |marked: &bool| *marked).await;
+    rig.sql("UPDATE callq.calls SET look_at = now()").await;
+    rig.until_all("'completed'").await;
+    agree(&rig).await;
+    agree_on_seconds(&rig).await;
+    let alone = rig.sandbox.read_ledger(|ledger| {
+        let alone = |command: &str| command == "get_record_by_callid";
+        let queries = ledger.queries().iter();
+        queries.filter(|query| alone(&query.command)).count()
+    });
+    assert_eq!(alone, 0);
     worker.stop().await.unwrap();
 }

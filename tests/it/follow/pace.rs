@@ -8,8 +8,11 @@ use callq::sandbox::{Fault, FaultKind, RecordSpan, SandboxConfig};
 use super::{agree, insert_of_every_kind};
 use crate::support::rig::Rig;
 
-/// How many calls there are; `CALLQ_FOLLOW_CALLS` asks for another number.
-const CALLS: usize = 32_400;
+/// For how long calls are placed; `CALLQ_FOLLOW_SECONDS` asks for another time.
+const SECONDS: usize = 180;
+
+/// The pace without a configuration.
+const CALLS_PER_SECOND: usize = 180;
 
 /// How far away Tencent is: the answer to each request for records takes so long.
 const AWAY_MS: u64 = 100;
@@ -37,8 +40,9 @@ async fn read_all(record_span: RecordSpan) {
         let away = Fault::new(FaultKind::Delay).for_command(command);
         rig.sandbox.script(away.delayed_ms(AWAY_MS)).unwrap();
     }
-    let asked = std::env::var("CALLQ_FOLLOW_CALLS").ok();
-    let calls = asked.map_or(CALLS, |asked| asked.parse().expect("a number"));
+    let asked = std::env::var("CALLQ_FOLLOW_SECONDS").ok();
+    let seconds = asked.map_or(SECONDS, |asked| asked.parse().expect("a number"));
+    let calls = seconds * CALLS_PER_SECOND;
     insert_of_every_kind(&rig, calls, ", expires_at", ", now() + interval '1 hour'").await;
     let begun = Instant::now();
     let mut config = rig.config();
