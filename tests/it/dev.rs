@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::support::child::{ProcessEnd, open_folder};
+use crate::support::look_again;
 use crate::support::program::{Program, callq, run};
 
 /// A shell as it stands on the machine of somebody who works on production. Nothing of it may
@@ -181,7 +182,7 @@ async fn dev_shows_calls_as_they_happen_whatever_the_shell_says() {
         .await
         .expect("it answers")
     {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     dev.signal(libc::SIGINT);
     let ended = dev.end().await.with_code(0);

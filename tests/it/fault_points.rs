@@ -14,6 +14,7 @@ use libc::SIGKILL;
 use callq::sandbox::{Answered, Fault, FaultKind};
 
 use crate::support::gate::Side;
+use crate::support::look_again;
 use crate::support::program::Program;
 use crate::support::proxy::{Mode, Proxy, Upstream};
 use crate::support::rig::{Job, Rig, process};
@@ -211,7 +212,7 @@ async fn held(scene: &Scene, by: &str, state: &str) -> (Program, i64, sqlx::PgCo
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     while scene.rig.value::<i64>(waits).await == 0 {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     (worker, id, holder)
 }

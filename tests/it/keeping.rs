@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use callq::sandbox::{Fault, FaultKind};
 
+use crate::support::look_again;
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::rig::{Rig, process};
 
@@ -31,7 +32,7 @@ async fn until_placed(rig: &Rig, jobs: usize) {
     let wanted = format!("placed {jobs}");
     let placed = async {
         while states(rig).await != wanted {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     let done = tokio::time::timeout(Duration::from_mins(1), placed).await;
@@ -143,7 +144,7 @@ async fn a_worker_that_must_end_with_results_unwritten_says_so_and_nobody_is_run
     let after = rig.insert("after", &[]).await;
     rig.until_state(after, "placed").await;
     while states(&rig).await != "in_doubt 3, placed 1" {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     other.stop().await.unwrap();
     assert_eq!(rig.sandbox.ledger().requests().len(), 4);

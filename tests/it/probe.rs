@@ -5,6 +5,7 @@ use std::time::Duration;
 use callq::sandbox::{Answered, Fault, FaultKind, Ledger};
 use callq::store::Store;
 
+use crate::support::look_again;
 use crate::support::rig::Rig;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ impl Rig {
         let all = "SELECT count(replied_at) FROM callq.attempts";
         let written = async {
             while self.value::<i64>(all).await.unsigned_abs() < replies as u64 {
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         tokio::time::timeout(SOON, written)
@@ -190,7 +191,7 @@ async fn who_was_told_to_wait_a_minute_does() {
     let moved = async {
         let waits = "SELECT probe_at > now() + interval '50 seconds' FROM callq.apps";
         while !rig.value::<bool>(waits).await {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     tokio::time::timeout(SOON, moved)

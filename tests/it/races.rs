@@ -5,8 +5,8 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
-use crate::support::Database;
 use crate::support::statements::{self, Result, Statement, claim_of, record_of};
+use crate::support::{Database, look_again};
 
 const ONE: &str = "00000000-0000-0000-0000-000000000001";
 const TWO: &str = "00000000-0000-0000-0000-000000000002";
@@ -49,7 +49,7 @@ async fn race<F: Future<Output = ()>>(
     let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     while value(pool, waiting).await == "0" {
         assert!(!late.is_finished(), "it ended before it came to the gate");
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     meanwhile.await;
     let open = sqlx::raw_sql("SELECT pg_advisory_unlock(7)");

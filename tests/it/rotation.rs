@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::support::look_again;
 use crate::support::program::{Program, callq};
 use crate::support::rig::{Rig, SURELY};
 use crate::support::server::Server;
@@ -283,7 +284,7 @@ async fn until_it_hears(server: &Server) {
             .await
             .unwrap()
         {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     timeout(SURELY, listening).await.expect("it listens");

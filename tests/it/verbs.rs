@@ -3,7 +3,7 @@
 use sqlx::postgres::{PgDatabaseError, PgListener};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
-use crate::support::Database;
+use crate::support::{Database, look_again};
 
 async fn run(pool: &PgPool, sql: &str) {
     let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(pool);
@@ -56,7 +56,7 @@ async fn until_somebody_waits(pool: &PgPool) {
     let waiting = "EXISTS (SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock')";
     while value(pool, waiting).await != "true" {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
 }
 

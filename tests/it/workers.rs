@@ -7,6 +7,7 @@ use callq::sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
 use callq::store::{Beat, OpenCircuit, Store};
 use sqlx::postgres::PgListener;
 
+use crate::support::look_again;
 use crate::support::rig::{Rig, SURELY};
 
 /// Workers' rows are told of like jobs.
@@ -130,7 +131,7 @@ async fn an_app_counts_as_served_until_its_last_worker_leaves() {
     let unserved = "SELECT callq.unserved_since('default') IS NOT NULL";
     let two_rows = async {
         while rig.value::<i64>("SELECT count(*) FROM callq.workers").await < 2 {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     tokio::time::timeout(SURELY, two_rows).await.unwrap();

@@ -6,7 +6,7 @@ use sqlx::postgres::PgListener;
 
 use super::{QUERY, SECRET, Web, count, end_of, rows};
 use crate::readme::pages::{Page, table};
-use crate::support::Database;
+use crate::support::{Database, look_again};
 
 const ACKNOWLEDGEMENT: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
 
@@ -268,7 +268,7 @@ async fn a_callback_that_the_database_refuses_keeps_no_other_from_being_stored()
             .await
             .unwrap()
         {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
         sqlx::raw_sql("COMMIT").execute(&mut *holder).await.unwrap();
     };

@@ -6,14 +6,14 @@ use callq::store::StoreError;
 use callq::web::{Receiver, ReceiverConfig, ReceiverError};
 
 use super::{SECRET, Web, app, count, end_of};
-use crate::support::Database;
 use crate::support::proxy::{Mode, Proxy};
+use crate::support::{Database, look_again};
 
 impl Web {
     /// Asks until it says so.
     async fn until_ready(&self, status: u16) {
         while self.ask("GET", "/readyz", b"").await.status != status {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     }
 }

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::{QUERY, SECRET, count, end_of};
-use crate::support::Database;
 use crate::support::program::{Program, callq, run};
+use crate::support::{Database, look_again};
 
 /// The program for the app `default`, with nothing that only a worker needs.
 fn web(database_url: &str) -> Command {
@@ -150,7 +150,7 @@ async fn callbacks_are_set_checked_and_taken_and_the_secret_is_never_shown() {
     let job = "INSERT INTO callq.jobs (robot_account, callees) VALUES ('robot', '{jack}')";
     sqlx::raw_sql(job).execute(database.pool()).await.unwrap();
     while count(&database, "command = 'Call.CallbackAfterStartCall'").await == 0 {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     worker.signal(libc::SIGTERM);
     worker.end().await.with_code(0);

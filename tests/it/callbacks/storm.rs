@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::{Answer, PATIENCE, QUERY, SECRET, Web, app, count, end_of};
-use crate::support::Database;
 use crate::support::rig::Rig;
+use crate::support::{Database, look_again};
 
 #[tokio::test]
 async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_once() {
@@ -46,7 +46,7 @@ async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_onc
             .await
     };
     while placed().await < 200 {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     let quiet = |tally: &callq::sandbox::Tally, callbacks: callq::sandbox::CallbackStats| {
         tally.pending == 0 && callbacks.waiting == 0

@@ -13,8 +13,8 @@ use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::Database;
 use crate::support::program::{Ended, Program, callq, run};
+use crate::support::{Database, look_again};
 
 /// Stands in `user_data` and in the push; must never be printed.
 const PRIVATE: &str = "the-callees-own-words";
@@ -697,7 +697,7 @@ async fn stdin_is_read_and_a_signal_leaves_nothing_behind() {
         AND application_name = 'callq' AND backend_xid IS NOT NULL";
     let inserting = async {
         while rig.value(under_way).await == "0" {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     let patience = Duration::from_mins(1);

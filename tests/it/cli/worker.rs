@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::{APP, is_one_sentence};
 use crate::readme::README;
 use crate::readme::pages::table;
-use crate::support::Database;
 use crate::support::program::{Program, callq, run};
+use crate::support::{Database, look_again};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -253,7 +253,7 @@ async fn a_log_that_nobody_reads_any_more_costs_no_result() {
     insert(database.pool(), "code-70107-ann").await;
     let failed = async {
         while states(database.pool()).await != "failed 1" {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     let seen = timeout(PATIENCE, failed).await;

@@ -3,6 +3,7 @@
 
 use callq::sandbox::{Fault, FaultKind};
 
+use crate::support::look_again;
 use crate::support::program::Program;
 use crate::support::rig::{Job, Rig, process};
 
@@ -54,7 +55,7 @@ impl Stopped {
         );
         self.worker.signal(libc::SIGCONT);
         while !self.rig.value::<bool>(&first).await {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
         self.worker.signal(libc::SIGTERM);
         self.worker.end().await.with_code(0);

@@ -19,7 +19,7 @@ const AWAY_MS: u64 = 100;
 
 /// How long after the last call is over its outcome may come: a record is there after 5 s, windows
 /// end 3 s before that, and are read every 5 s, or 30 s long if they are of beginnings.
-const SURELY_READ: Duration = Duration::from_secs(60);
+const SURELY_READ: Duration = Duration::from_mins(1);
 
 /// `make follow`: three minutes of calls in real time, for windows of ends and of beginnings.
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::timeout;
 
 use crate::support::child::open_folder;
+use crate::support::look_again;
 use crate::support::program::{Program, callq};
 use crate::support::rig::SURELY;
 use crate::support::server::Server;
@@ -107,7 +108,7 @@ async fn every_firing_has_one_job_or_a_record_whatever_is_killed_wrong_or_restar
             "SELECT count(*) FROM callq.schedules WHERE cursor_at < to_timestamp({killed}) + interval '1 second'"
         );
         while value(&pool, &behind).await > 0 {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     };
     timeout(SURELY, decided).await.expect("the schedules go on");

@@ -16,6 +16,12 @@ pub(crate) mod tls;
 
 pub(crate) use database::Database;
 
+/// Lets everybody else work before somebody looks again for what no event tells of. A look follows
+/// the next at once otherwise, and what is waited for comes later for it.
+pub(crate) async fn look_again() {
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+}
+
 /// Brings the empty database at `url` to the newest schema. Called once per test process, on the
 /// template.
 pub(crate) async fn migrate(url: String) {

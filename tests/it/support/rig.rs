@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Database;
 use super::program::{Program, callq};
+use super::{Database, look_again};
 
 /// What takes longer than this has not happened. Far above what a slow machine needs.
 pub(crate) const SURELY: Duration = Duration::from_secs(30);
@@ -232,7 +232,7 @@ impl Rig {
     {
         let waiting = async {
             while !wanted(&self.value(sql).await) {
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         assert!(
@@ -256,7 +256,7 @@ impl Rig {
                 .value::<bool>("SELECT paused_at IS NOT NULL FROM callq.apps")
                 .await
             {
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         timeout(SURELY, paused).await.expect("the app is paused");
@@ -269,7 +269,7 @@ impl Rig {
                 .value::<bool>("SELECT paused_at IS NULL FROM callq.apps")
                 .await
             {
-                tokio::task::yield_now().await;
+                look_again().await;
             }
         };
         timeout(SURELY, resumed).await.expect("the app is resumed");

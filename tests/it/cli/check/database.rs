@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::super::sql;
 use super::{Checked, check};
 use crate::support::bouncer::Bouncer;
-use crate::support::{Database, migrate};
+use crate::support::{Database, look_again, migrate};
 
 /// Nobody is there; what the app's lines say does not matter here.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -104,7 +104,7 @@ async fn a_wrong_password_a_missing_role_and_a_missing_database_are_told_apart()
     run(&url, "SELECT pg_reload_conf()").await;
     // The server reads its rules when it comes to it.
     while PgConnection::connect(&url).await.is_ok() {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     let checked_with = async |password: &str| checked(&format!("{url}&password={password}")).await;
     let refused = checked_with("hunter2").await;
