@@ -1,6 +1,7 @@
 //! URLs that may hold a password.
 
 use std::fmt;
+use std::fs::File;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -31,6 +32,49 @@ const PARAMETERS: [&str; 6] = [
     "sslcert",
     "sslkey",
 ];
+
+/// What the driver takes as `sslmode`, in any case.
+const SSL_MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+
+/// The parameters that name a file, as libpq and as the driver spell them.
+const FILES: [&str; 7] = [
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+];
+
+/// What is wrong with a parameter's value. The driver would find it out when it connects, and what
+/// it says of a file that is not there reads as if no server were.
+fn wrong_value(url: &Url) -> Option<String> {
+    url.query_pairs().find_map(|(name, value)| {
+        let is_mode = matches!(&*name, "sslmode" | "ssl-mode");
+        if is_mode && !SSL_MODES.contains(&value.to_ascii_lowercase().as_str()) {
+            let modes = SSL_MODES.join(", ");
+            return Some(format!(
+                "has an {name} that there is not: must be one of {modes}"
+            ));
+        }
+        // The certificate itself may stand there, too.
+        let is_file = FILES.contains(&&*name) && !value.trim_start().starts_with("-----BEGIN");
+        if is_file && File::open(&*value).is_err() {
+            return Some(format!(
+                "names a file in {name} that cannot be read: must be the name of one that can"
+            ));
+        }
+        None
+    })
+}
 
 /// The parameter that somebody meant who wrote another, one letter away. The driver passes over
 /// what it does not know, and a server's name would go unverified for a mistyped sslmode.
@@ -67,6 +111,9 @@ impl DatabaseUrl {
                         "has a parameter that is almost {known}, and nothing would read it: must \
                          be {known}"
                     ));
+                }
+                if let Some(fault) = wrong_value(&parsed) {
+                    return Err(fault);
                 }
                 let url = SecretString::from(url);
                 return Ok(Self {

@@ -262,6 +262,10 @@ async fn a_database_that_cannot_be_is_told_and_not_repeated() {
              and % are written %2F %3F %23 %40 %3A and %25").env("DATABASE_URL", "postgres://me:hunter/2@db/x"),
         given("DATABASE_URL has a parameter that is almost sslmode, and nothing would read it: must be sslmode")
             .env("DATABASE_URL", "postgres://me@db/x?sslmod=verify-full"),
+        given("DATABASE_URL has an sslmode that there is not: must be one of disable, allow, prefer, require, verify-ca, verify-full")
+            .env("DATABASE_URL", "postgres://me@db/x?sslmode=verify-fully"),
+        given("DATABASE_URL names a file in sslrootcert that cannot be read: must be the name of one that can")
+            .env("DATABASE_URL", "postgres://me@db/x?sslmode=verify-full&sslrootcert=missing.pem"),
         given("DATABASE_URL and DATABASE_URL_FILE are both set: must be one of them")
             .env("DATABASE_URL", "postgres://me@db/x")
             .env("DATABASE_URL_FILE", "url"),
