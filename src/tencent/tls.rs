@@ -64,6 +64,11 @@ impl From<&rustls::Error> for TlsFault {
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     Self::NotYetValid
                 }
+                // What `openssl req -x509` makes is an authority of its own; the verifier refuses it
+                // before it looks who signed it, and rustls has no name for that.
+                CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                    Self::NotTrusted
+                }
                 _ => Self::Other(readable(&error.to_string())),
             },
             _ => Self::Other(readable(&error.to_string())),

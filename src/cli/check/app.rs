@@ -201,18 +201,22 @@ fn life(expires_at_unix: Option<i64>, now_unix: i64) -> Finding {
         return Finding::ok(CHECK, "made from the secret key when needed");
     };
     let left_s = expires_at.saturating_sub(now_unix);
-    let days = left_s / 86_400;
+    let days = match left_s.unsigned_abs() / 86_400 {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    };
     if left_s <= 0 {
-        let says = format!("the fixed UserSig expired {} days ago", -days);
+        let says = format!("the fixed UserSig expired {days} ago");
         Finding::cannot(CHECK, says, RENEW)
     } else if left_s < LIFE_MIN_S {
         Finding::warn(
             CHECK,
-            format!("the fixed UserSig holds for {days} days more"),
+            format!("the fixed UserSig holds for {days} more"),
             RENEW,
         )
     } else {
-        Finding::ok(CHECK, format!("the fixed UserSig holds for {days} days"))
+        Finding::ok(CHECK, format!("the fixed UserSig holds for {days}"))
     }
 }
 

@@ -54,8 +54,18 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// One that nobody but itself has signed.
     pub(crate) fn self_signed(name: &str) -> Self {
+        Self::alone(name, IsCa::NoCa)
+    }
+
+    /// The same as `openssl req -x509` makes it: an authority, too.
+    pub(crate) fn own_authority(name: &str) -> Self {
+        Self::alone(name, IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    fn alone(name: &str, is_ca: IsCa) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = is_ca;
         let certificate = params.self_signed(&key).unwrap();
         Self {
             der: certificate.der().clone(),

@@ -103,6 +103,7 @@ async fn what_is_wrong_with_a_certificate_is_told_apart() {
     );
     for (certificate, words) in [
         (Certificate::self_signed("127.0.0.1"), "self-signed"),
+        (Certificate::own_authority("127.0.0.1"), "self-signed"),
         (
             Authority::new().certificate("127.0.0.1", 2100),
             "self-signed, or a proxy's",
@@ -212,6 +213,9 @@ async fn a_fixed_user_sig_is_warned_of_before_it_expires_and_fails_after() {
     let checked = with(&expired).await;
     checked.fails("UserSig life", "expired 10 days ago", LAST, 2);
     assert!(!checked.ended.text().contains(&expired));
+    with(&signed_before(2))
+        .await
+        .fails("UserSig life", "expired less than a day ago", LAST, 2);
     let checked = with(&signed_before(0)).await;
     assert_eq!(
         (checked.level("UserSig life"), checked.level(LAST)),
