@@ -109,7 +109,13 @@ impl ConnectFault {
             ("08P01", None) if message.contains("unsupported startup parameter") => {
                 Self::PoolerRefuses
             }
-            ("08P01", None) if message.contains("no such database") => Self::NoSuchDatabase,
+            // It knows no such database itself, or passes on what the server said.
+            ("08P01", None)
+                if message.contains("no such database")
+                    || (message.starts_with("database ") && message.ends_with("not exist")) =>
+            {
+                Self::NoSuchDatabase
+            }
             ("08P01", None) if message.contains("no such user") => Self::NoSuchRole,
             ("08P01", None)
                 if message.contains("authentication failed") || message.contains("auth failed") =>
@@ -163,6 +169,12 @@ mod tests {
                 "08P01",
                 None,
                 "no such database: x",
+                ConnectFault::NoSuchDatabase,
+            ),
+            (
+                "08P01",
+                None,
+                "database \"x\" does not exist",
                 ConnectFault::NoSuchDatabase,
             ),
             (
