@@ -1,7 +1,8 @@
 -- Writes a batch of results back: what each request led to, and what that makes of its job.
 --
 -- A result is fenced by (job, attempt, claim token): only the attempt row that this very claim wrote
--- takes it, and it takes a reply once. The job then follows this table:
+-- takes it, and it takes a reply once. A reply that proves nothing takes after it what does: that the call was seen, or
+-- that there was none. It stays on the row. The job then follows this table:
 --
 --   the job now                              the result      becomes
 --   dialing or in_doubt, this attempt newest any             the verdict (state $5, reason $6 ...)
@@ -37,7 +38,8 @@ WITH result AS (
 ), held AS MATERIALIZED (
     SELECT a.job_id, a.attempt
     FROM callq.attempts AS a
-    WHERE a.job_id = ANY ($1::bigint[]) AND a.claim_token = ANY ($3::uuid[]) AND a.state IN ('claimed', 'unknown')
+    WHERE a.job_id = ANY ($1::bigint[]) AND a.claim_token = ANY ($3::uuid[])
+      AND (a.state IN ('claimed', 'unknown') OR a.state = 'replied' AND a.class = 'in_doubt')
       AND (SELECT count(*) FROM locked) >= 0 -- always: the jobs are locked first, here as everywhere
     ORDER BY a.job_id, a.attempt
     FOR NO KEY UPDATE SKIP LOCKED
@@ -68,20 +70,23 @@ WITH result AS (
     WHERE (l.id IS NOT NULL OR NOT EXISTS (SELECT FROM callq.jobs AS j WHERE j.id = r.job_id))
       AND (EXISTS (SELECT FROM held AS h WHERE h.job_id = r.job_id AND h.attempt = r.attempt)
            OR NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = r.job_id AND a.attempt = r.attempt
-                AND a.claim_token = r.claim_token AND a.state IN ('claimed', 'unknown')))
+                AND a.claim_token = r.claim_token
+                AND (a.state IN ('claimed', 'unknown') OR a.state = 'replied' AND a.class = 'in_doubt' AND r.class <> 'in_doubt')))
 ), filed AS (
     UPDATE callq.attempts AS a SET
-        state = r.attempt_state::callq.attempt_state,
+        state = CASE WHEN a.state = 'replied' THEN a.state ELSE r.attempt_state::callq.attempt_state END,
         sent_at = a.claimed_at + r.sent_after_s * interval '1 second',
-        replied_at = a.claimed_at + r.replied_after_s * interval '1 second',
+        replied_at = CASE WHEN a.state = 'replied' THEN a.replied_at ELSE a.claimed_at + r.replied_after_s * interval '1 second' END,
         -- What a person has settled is not put in doubt again by a result that knows no more.
-        class = CASE WHEN a.class = 'safe' AND r.class = 'in_doubt' THEN a.class ELSE r.class END, http_status = r.http_status, error_code = r.error_code, error_info = r.error_info,
-        request_id = r.request_id, call_id = r.call_id, callee_results = r.callee_results::jsonb,
+        class = CASE WHEN a.class = 'safe' AND r.class = 'in_doubt' THEN a.class ELSE r.class END,
+        http_status = coalesce(r.http_status, a.http_status), error_code = coalesce(r.error_code, a.error_code),
+        error_info = coalesce(r.error_info, a.error_info), request_id = coalesce(r.request_id, a.request_id),
+        call_id = coalesce(r.call_id, a.call_id), callee_results = coalesce(r.callee_results::jsonb, a.callee_results),
         detail = CASE WHEN a.class = 'safe' AND r.class = 'in_doubt' THEN a.detail ELSE r.detail END,
         second_ring = coalesce(r.next_state = 'placed' AND r.newest > a.attempt, false)
     FROM ready AS r
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
-      AND a.state IN ('claimed', 'unknown')
+      AND (a.state IN ('claimed', 'unknown') OR a.state = 'replied' AND a.class = 'in_doubt' AND r.class <> 'in_doubt')
     RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
 ), opened AS (
     -- What rang, or may have, is followed until it is known what became of it.

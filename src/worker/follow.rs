@@ -126,7 +126,7 @@ pub(super) async fn learn(
     let mut known = HashMap::new();
     for _ in 0..TRIES_MAX {
         let mut calls = ctx.store.open_calls(&app.name, &which).await?;
-        let seen = seen(&calls, &sightings);
+        let seen = seen(&calls, &sightings, &which.call_ids);
         if file_late_replies(ctx, app, &calls, &seen).await? {
             which.attempts = calls.iter().map(|c| (c.job_id, c.attempt)).collect();
             calls = ctx.store.open_calls(&app.name, &which).await?;
@@ -176,8 +176,13 @@ fn distinct(news: &News) -> Vec<String> {
     all.into_iter().cloned().collect()
 }
 
-/// The `CallId`s of calls that had none: by their rooms.
-fn seen(calls: &[OpenCall], sightings: &[Sighting]) -> HashMap<(i64, i32), String> {
+/// The `CallId`s of calls that had none: by their rooms. And of those in doubt whose reply named
+/// one, by that, if there is news of it (`told`): it tells that they took place.
+fn seen(
+    calls: &[OpenCall],
+    sightings: &[Sighting],
+    told: &[String],
+) -> HashMap<(i64, i32), String> {
     let known: HashSet<&str> = calls.iter().filter_map(|c| c.call_id.as_deref()).collect();
     let (mut unnamed, mut suspects) = (Vec::new(), Vec::new());
     for call in calls.iter().filter(|call| call.call_id.is_none()) {
@@ -186,7 +191,12 @@ fn seen(calls: &[OpenCall], sightings: &[Sighting]) -> HashMap<(i64, i32), Strin
             suspects.push(suspect(call, job));
         }
     }
-    let mut seen = HashMap::new();
+    let mut seen: HashMap<(i64, i32), String> = HashMap::new();
+    for call in calls.iter().filter(|call| is_in_doubt(call)) {
+        if let Some(call_id) = call.call_id.as_ref().filter(|id| told.contains(id)) {
+            seen.insert((call.job_id, call.attempt), call_id.clone());
+        }
+    }
     for sighting in sightings {
         if known.contains(sighting.call_id.as_str()) {
             continue;
@@ -198,11 +208,13 @@ fn seen(calls: &[OpenCall], sightings: &[Sighting]) -> HashMap<(i64, i32), Strin
     seen
 }
 
+fn is_in_doubt(call: &OpenCall) -> bool {
+    call.class.as_deref() == Some("in_doubt")
+}
+
 /// What those are to the record statement that are still in doubt.
 fn late_replies(calls: &[OpenCall], seen: &HashMap<(i64, i32), String>) -> Vec<WriteBack> {
-    let doubtful = calls
-        .iter()
-        .filter(|c| c.class.as_deref() == Some("in_doubt"));
+    let doubtful = calls.iter().filter(|call| is_in_doubt(call));
     doubtful
         .filter_map(|call| {
             let call_id = seen.get(&(call.job_id, call.attempt))?;
@@ -249,8 +261,15 @@ async fn settle(
 ) -> Result<bool, StoreError> {
     let mut told = told(ctx, app, calls, news, seen).await?;
     let mut batch: Vec<Settlement<'_>> = Vec::new();
+    let mut all = true;
     for call in calls {
         let named = seen.get(&(call.job_id, call.attempt));
+        if named.is_some() && is_in_doubt(call) {
+            // Its late reply could not be filed, because somebody has its rows locked. Without it
+            // the job would stay in doubt when nobody follows the call any more.
+            all = false;
+            continue;
+        }
         let Some(call_id) = call.call_id.as_ref().or(named) else {
             batch.extend(weigh(call, Vec::new(), None));
             continue;
@@ -259,7 +278,6 @@ async fn settle(
         let evidence = told.remove(call_id).unwrap_or_default();
         batch.extend(weigh(call, evidence, Some(call_id.clone())));
     }
-    let mut all = true;
     for some in batch.chunks(BATCH_MAX) {
         for settled in ctx.store.settle_calls(some).await? {
             all &= settled.settled;

@@ -189,8 +189,18 @@ async fn with_callbacks_lost_doubled_reordered_and_late_every_callee_ends_as_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_reply_is_settled_by_the_record_or_rings_again_on_proof_that_nobody_rang() {
+    a_doubt_is_settled(FaultKind::CloseAfterReading, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_in_doubt_is_settled_by_the_record_or_rings_again_on_proof_that_nobody_rang() {
+    a_doubt_is_settled(FaultKind::ErrorCode(60008), Some(60008)).await;
+}
+
+/// Ten calls that ring and ten that ring nobody are answered so, with this code if with any.
+async fn a_doubt_is_settled(answer: FaultKind, code: Option<i64>) {
     let rig = Rig::with_sandbox(fast(3000.0)).await;
-    let lost = Fault::new(FaultKind::CloseAfterReading);
+    let lost = Fault::new(answer).for_command("start_call_by_robot");
     rig.sandbox
         .script(lost.clone().for_callee("answer-7-*").times(10).that_rings())
         .unwrap();
@@ -224,9 +234,51 @@ async fn a_lost_reply_is_settled_by_the_record_or_rings_again_on_proof_that_nobo
             ("decline-".to_owned(), 2, Some("accepted".to_owned()), 10),
         ]
     );
+    // What was answered stays beside what was seen later.
+    let answered: Vec<(String, Option<i64>, i64)> = sqlx::query_as(
+        "SELECT a.state || ' ' || a.class, a.error_code, count(*) FROM callq.attempts AS a
+         JOIN callq.jobs AS j ON j.id = a.job_id
+         WHERE a.attempt < j.attempt OR j.callees[1] LIKE 'answer%' GROUP BY 1, 2 ORDER BY 1",
+    )
+    .fetch_all(rig.db.pool())
+    .await
+    .unwrap();
+    let unanswered = if code.is_some() {
+        "replied safe"
+    } else {
+        "unknown safe"
+    };
+    assert_eq!(
+        answered,
+        [
+            ("replied accepted".to_owned(), code, 10),
+            (unanswered.to_owned(), code, 10),
+        ]
+    );
     // Nobody was rung twice.
     assert_eq!(rig.sandbox.read_ledger(|ledger| ledger.calls().len()), 20);
     agree(&rig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_in_doubt_that_named_its_call_is_settled_by_the_record_of_that_call() {
+    let rig = Rig::with_sandbox(fast(10.0)).await;
+    let doubtful = Fault::new(FaultKind::ErrorCode(60008)).for_command("start_call_by_robot");
+    rig.sandbox.script(doubtful.that_rings()).unwrap();
+    let worker = rig.worker().await;
+    let id = rig.insert("jack", &[]).await;
+    rig.until_state(id, "in_doubt").await;
+    // As if the reply had had it, and the record no room to know the call by.
+    let call_id = rig
+        .sandbox
+        .read_ledger(|ledger| ledger.calls()[0].call_id.to_string());
+    rig.sql(&format!(
+        "UPDATE callq.calls SET call_id = '{call_id}', room_id = 'another', look_at = now()"
+    ))
+    .await;
+    rig.until_state(id, "completed").await;
+    assert_eq!(rig.job(id).await.reason.as_deref(), Some("record_found"));
+    worker.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -560,6 +560,27 @@ async fn an_attempt_takes_its_reply_once() {
     assert_eq!(rig.job(id).await.state, "placed");
 }
 
+#[tokio::test]
+async fn a_reply_in_doubt_is_taken_once_and_what_proves_more_is_taken_after_it() {
+    let rig = Rig::new().await;
+    let id = rig.insert("jack", &[]).await;
+    let store = Store::connect(rig.db.url(), 1).await.unwrap();
+    let (job, token) = claimed(&store).await;
+    let doubtful = reply(&job, token, 60008, Class::InDoubt);
+    let proof = reply(&job, token, 0, Class::Accepted);
+    for (result, written, state) in [
+        (&doubtful, Written::Yes, "in_doubt"),
+        (&doubtful, Written::NoAttempt, "in_doubt"),
+        (&proof, Written::Yes, "placed"),
+        (&doubtful, Written::NoAttempt, "placed"),
+        (&proof, Written::NoAttempt, "placed"),
+    ] {
+        let recorded = store.record(std::slice::from_ref(result)).await.unwrap();
+        assert_eq!(recorded[0].written, written);
+        assert_eq!(rig.job(id).await.state, state);
+    }
+}
+
 /// Puts a fresh job through a claim and then `meanwhile`, records that its first attempt rang, and
 /// returns the job.
 async fn late(meanwhile: &str) -> (String, Option<String>, bool) {
