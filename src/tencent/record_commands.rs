@@ -57,7 +57,8 @@ pub struct RecordPage {
     pub page: Option<u64>,
     /// The records that can be read.
     pub records: Vec<Record>,
-    /// How many cannot, because they name no call. A page with such a one was not read whole.
+    /// How many cannot, because they name no call; one, if the answer neither lists nor counts any.
+    /// A page with such a one was not read whole.
     pub unreadable: usize,
     /// Tencent's clock, as its answer has it, in seconds since the Unix epoch.
     pub date_unix: Option<i64>,

@@ -33,10 +33,13 @@ pub(super) fn page(body: &[u8]) -> Listed {
         .iter()
         .filter_map(|item| record(Fields::of(item)))
         .collect();
+    let total = count("TotalNum");
+    // A success that neither lists nor counts any is no page of records, and proves nothing.
+    let says_nothing = total.is_none() && !response.get("CallRecordList").is_array();
     Listed {
-        total: count("TotalNum"),
+        total,
         page: count("Page"),
-        unreadable: listed.len() - records.len(),
+        unreadable: listed.len() - records.len() + usize::from(says_nothing),
         records,
     }
 }
@@ -189,10 +192,16 @@ mod tests {
         let listed = page(body.to_string().as_bytes());
         assert_eq!((listed.total, listed.page), (Some(12), Some(2)));
         assert_eq!((listed.records.len(), listed.unreadable), (1, 2));
-        for body in ["", "[]", r#"{"Response":[]}"#] {
+        for body in [
+            r#"{"Response":{"TotalNum":0}}"#,
+            r#"{"Response":{"CallRecordList":[]}}"#,
+        ] {
+            assert_eq!(page(body.as_bytes()).unreadable, 0, "{body}");
+        }
+        for body in ["", "[]", r#"{"Response":[]}"#, r#"{"ErrorCode":0}"#] {
             let listed = page(body.as_bytes());
             assert!(
-                listed.total.is_none() && listed.records.is_empty(),
+                listed.total.is_none() && listed.records.is_empty() && listed.unreadable == 1,
                 "{body}"
             );
         }
