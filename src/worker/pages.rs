@@ -63,7 +63,8 @@ impl Pages {
         Some(unix + i64::try_from(came.elapsed().as_secs()).unwrap_or(0))
     }
 
-    fn signed_at(&self) -> i64 {
+    /// The database's time now, or a little earlier, by which requests are signed.
+    pub(super) fn database_now(&self) -> i64 {
         let (unix, read) = self.signed_at;
         unix + i64::try_from(read.elapsed().as_secs()).unwrap_or(0)
     }
@@ -108,7 +109,7 @@ impl Pages {
         while span.next <= span.pages && span.under_way.len() < AT_ONCE {
             self.pace.tick().await;
             let (app, window) = (Arc::clone(&self.app), span.window(span.next));
-            let signed_at = self.signed_at();
+            let signed_at = self.database_now();
             span.under_way.spawn(async move {
                 let asked = Instant::now();
                 let client = &app.client;
@@ -143,7 +144,7 @@ impl Pages {
         self.pace.tick().await;
         let asked = Instant::now();
         let random = fastrand::u32(..);
-        let signed_at = self.signed_at();
+        let signed_at = self.database_now();
         let asking = self
             .app
             .client
@@ -158,7 +159,7 @@ impl Pages {
         self.pace.tick().await;
         let asked = Instant::now();
         let random = fastrand::u32(..);
-        let signed_at = self.signed_at();
+        let signed_at = self.database_now();
         let asking = self
             .app
             .client

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::follow::{self, News, learn};
-use super::sweep::{EVERY, Fault, LAG_S, LOOK_AGAIN_MAX, Sweeper};
-use super::weigh::{is_given_up, proof_span, weigh};
+use super::sweep::{EVERY, Fault, LOOK_AGAIN_MAX, Sweeper};
+use super::weigh::{Clocks, is_given_up, proof, weigh};
 use crate::call::{OnDoubt, Policy, Record, RefusedCallees, Transition};
 use crate::store::{DueCall, FollowedJob, OpenCall};
 
@@ -22,10 +22,15 @@ const PROOF_PAGES_MAX: u32 = 100_000;
 impl Sweeper {
     /// Looks for the calls of doubts, once every one of them must have its record.
     pub(super) async fn doubts(&mut self, due: Vec<DueCall>) -> Result<(), Fault> {
-        let Some(now) = self.pages.tencent_now().filter(|_| !due.is_empty()) else {
+        let Some(tencent_unix) = self.pages.tencent_now().filter(|_| !due.is_empty()) else {
             return Ok(());
         };
         let calls = self.read_calls(&due).await?;
+        let now = Clocks {
+            tencent_unix,
+            database_unix: self.pages.database_now(),
+            kind: self.app.client.host().kind(),
+        };
         let (mut later, mut ready, mut over) = (Vec::new(), Vec::new(), News::default());
         let mut whole: Option<(i64, i64)> = None;
         for call in calls {
@@ -34,14 +39,14 @@ impl Sweeper {
                 over.attempts.push(key);
                 continue;
             }
-            match proof_span(&call, now) {
-                Some((from, until)) if now - LAG_S > until => {
-                    let (least, most) = whole.unwrap_or((from, until));
-                    whole = Some((least.min(from), most.max(until)));
+            match proof(&call, now) {
+                Some(proof) if proof.left_s < 0 => {
+                    let (least, most) = whole.unwrap_or((proof.from_unix, proof.to_unix));
+                    whole = Some((least.min(proof.from_unix), most.max(proof.to_unix)));
                     ready.push(call);
                 }
-                Some((_, until)) => {
-                    let left = u64::try_from(until + LAG_S - now).unwrap_or(0) + 1;
+                Some(proof) => {
+                    let left = u64::try_from(proof.left_s).unwrap_or(0) + 1;
                     let wait = Duration::from_secs(left).min(DOUBT_AGAIN_MAX);
                     later.push((key.0, key.1, wait));
                 }
