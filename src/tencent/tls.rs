@@ -64,8 +64,8 @@ impl From<&rustls::Error> for TlsFault {
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     Self::NotYetValid
                 }
-                // What `openssl req -x509` makes is an authority of its own; the verifier refuses it
-                // before it looks who signed it, and rustls has no name for that.
+                // What `openssl req -x509` makes is an authority of its own: refused before anybody
+                // looks who signed it, and rustls has no name for that.
                 CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
                     Self::NotTrusted
                 }

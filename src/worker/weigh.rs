@@ -164,8 +164,8 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
     const HOUR: i64 = 3600;
 
-    /// A call that was claimed so many seconds ago, and in doubt 10 s later, with marks of Tencent's
-    /// clock shortly before and after, which are off by so much.
+    /// A call that was claimed so many seconds ago and in doubt 10 s later, with marks shortly
+    /// before and after of a clock of Tencent's that is off by so much.
     fn call(claimed_ago: i64, marks_off: i64) -> OpenCall {
         let ago = |s: i64| Duration::from_secs(u64::try_from(s).expect("not before now"));
         OpenCall {
