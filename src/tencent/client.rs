@@ -114,25 +114,8 @@ impl TencentClient {
             request_timeout,
             https_proxy,
         } = settings;
-        let allowed = request_timeouts(host.kind());
-        if !allowed.contains(&request_timeout) {
-            return Err(ClientError::RequestTimeout {
-                found_ms: request_timeout.as_millis(),
-                least_ms: allowed.start().as_millis(),
-                most_ms: allowed.end().as_millis(),
-            });
-        }
-        // The error says that a provider is installed already, which is all that is wanted.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = builder(request_timeout, https_proxy.as_ref())?;
-        let builder = match host.kind() {
-            HostKind::Live => builder,
-            // The library sets TLS up even if it is never used, and fails without certificates.
-            HostKind::Sandbox => builder.tls_certs_only([]),
-        };
-        let http = builder.build().map_err(build_error)?;
         Ok(Self {
-            http,
+            http: http_client(&host, request_timeout, https_proxy.as_ref())?,
             host,
             user_sigs: RwLock::new(Arc::new(user_sigs)),
             request_timeout,
@@ -176,6 +159,31 @@ impl fmt::Debug for TencentClient {
             .field("identifier", &user_sigs.identifier())
             .finish_non_exhaustive()
     }
+}
+
+/// The HTTP library set up for this host.
+pub(super) fn http_client(
+    host: &Host,
+    request_timeout: Duration,
+    https_proxy: Option<&SecretString>,
+) -> Result<Client, ClientError> {
+    let allowed = request_timeouts(host.kind());
+    if !allowed.contains(&request_timeout) {
+        return Err(ClientError::RequestTimeout {
+            found_ms: request_timeout.as_millis(),
+            least_ms: allowed.start().as_millis(),
+            most_ms: allowed.end().as_millis(),
+        });
+    }
+    // The error says that a provider is installed already, which is all that is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = builder(request_timeout, https_proxy)?;
+    let builder = match host.kind() {
+        HostKind::Live => builder,
+        // The library sets TLS up even if it is never used, and fails without certificates.
+        HostKind::Sandbox => builder.tls_certs_only([]),
+    };
+    builder.build().map_err(build_error)
 }
 
 fn builder(

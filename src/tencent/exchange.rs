@@ -1,4 +1,4 @@
-//! One request to Tencent, whatever the command: signed, posted, read, and what can be proved about
+//! One request to Tencent, whatever it asks for: signed, posted, read, and what can be proved about
 //! it afterwards.
 //!
 //! It is proved unsent only if it could not be built or no connection came about. Everything else
@@ -6,7 +6,7 @@
 
 use chrono::DateTime;
 use reqwest::header::DATE;
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -78,34 +78,7 @@ impl TencentClient {
         let user_sigs = self.user_sigs();
         let user_sig = user_sigs.current(signed_at_unix);
         let url = self.signed_url(path, random, &user_sigs, &user_sig);
-        let response = match self.http.post(url).json(body).send().await {
-            Ok(response) => response,
-            Err(error) => return Err(unanswered(error, &user_sig)),
-        };
-        let http_status = response.status().as_u16();
-        let date_unix = date_of(&response);
-        let unknown = |detail| Answer::Unknown {
-            detail,
-            http_status: Some(http_status),
-        };
-        match body_of(response).await {
-            Ok(body) => Ok(Received {
-                http_status,
-                body: blinded(&body, &user_sig).into_owned(),
-                date_unix,
-            }),
-            Err(BodyError::TooLong) => Err(unknown(format!(
-                "HTTP {http_status} with a body of more than {BODY_BYTES_MAX} bytes"
-            ))
-            .into()),
-            Err(BodyError::Lost(error)) => {
-                let detail = detail_of(error, &user_sig);
-                Err(unknown(format!(
-                    "HTTP {http_status}, then its body was lost: {detail}"
-                ))
-                .into())
-            }
-        }
+        send(self.http.post(url).json(body), &user_sig).await
     }
 
     /// The same for a command that rings nobody, with its envelope read.
@@ -157,6 +130,42 @@ impl TencentClient {
             .append_pair("random", &random.to_string())
             .append_pair("contenttype", "json");
         url
+    }
+}
+
+/// Sends a request that is ready, at most once, and reads its reply whole. `user_sig` is what the
+/// request carries and nobody may quote.
+pub(super) async fn send(
+    request: RequestBuilder,
+    user_sig: &SecretString,
+) -> Result<Received, Unanswered> {
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Err(unanswered(error, user_sig)),
+    };
+    let http_status = response.status().as_u16();
+    let date_unix = date_of(&response);
+    let unknown = |detail| Answer::Unknown {
+        detail,
+        http_status: Some(http_status),
+    };
+    match body_of(response).await {
+        Ok(body) => Ok(Received {
+            http_status,
+            body: blinded(&body, user_sig).into_owned(),
+            date_unix,
+        }),
+        Err(BodyError::TooLong) => Err(unknown(format!(
+            "HTTP {http_status} with a body of more than {BODY_BYTES_MAX} bytes"
+        ))
+        .into()),
+        Err(BodyError::Lost(error)) => {
+            let detail = detail_of(error, user_sig);
+            Err(unknown(format!(
+                "HTTP {http_status}, then its body was lost: {detail}"
+            ))
+            .into())
+        }
     }
 }
 

@@ -15,6 +15,12 @@ const PRESETS: [(&str, &str); 7] = [
     ("tokyo", "https://adminapijpn.im.qcloud.com"),
 ];
 
+/// The hosts of stream ingest by name (57835, CN 101872). A CAM key is known at one of them alone.
+const INGEST_PRESETS: [(&str, &str); 2] = [
+    ("international", "https://trtc.intl.tencentcloudapi.com"),
+    ("china", "https://trtc.tencentcloudapi.com"),
+];
+
 /// Whether a host rings phones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostKind {
@@ -53,6 +59,12 @@ pub enum HostError {
          silicon-valley, jakarta, tokyo or an https URL such as https://adminapi.example.com"
     )]
     Unknown,
+    /// The same for a host of stream ingest.
+    #[error(
+        "ingest_host is neither a preset nor a URL: must be international, china or an https URL \
+         such as https://trtc.example.com"
+    )]
+    UnknownIngest,
     /// An address of a scheme besides http and https.
     #[error("host has a scheme that cannot be used: must be an https URL")]
     Scheme,
@@ -95,6 +107,23 @@ impl Host {
         }
     }
 
+    /// The same for stream ingest, which has hosts of its own: `international` or `china`, else as
+    /// [`Host::new`].
+    ///
+    /// # Errors
+    /// A [`HostError`], as [`Host::new`].
+    pub fn of_ingest(text: &str) -> Result<Self, HostError> {
+        let preset = INGEST_PRESETS.iter().find(|(name, _)| *name == text);
+        match preset {
+            Some((_, address)) => Self::new(address),
+            None if PRESETS.iter().any(|(name, _)| *name == text) => Err(HostError::UnknownIngest),
+            None => Self::new(text).map_err(|error| match error {
+                HostError::Unknown => HostError::UnknownIngest,
+                other => other,
+            }),
+        }
+    }
+
     /// Whether phones ring.
     #[must_use]
     pub const fn kind(&self) -> HostKind {
@@ -111,6 +140,11 @@ impl Host {
         };
         // Both schemes that are allowed have a port of their own.
         (name, self.origin.port_or_known_default().unwrap_or(443))
+    }
+
+    /// What the `Host` header says: the name, and the port unless it is the scheme's own.
+    pub(super) fn authority(&self) -> String {
+        self.origin.authority().to_owned()
     }
 
     /// The URL of `path` on this host; `path` begins with a slash.
@@ -234,6 +268,29 @@ mod tests {
         for text in ["ftp://example.com", "file:///etc/passwd"] {
             assert_eq!(Host::new(text), Err(HostError::Scheme), "{text}");
         }
+    }
+
+    #[test]
+    fn stream_ingest_has_hosts_of_its_own() {
+        for (name, address) in INGEST_PRESETS {
+            let host = Host::of_ingest(name).expect(name);
+            assert_eq!(host.to_string(), address);
+            assert_eq!(format!("https://{}", host.authority()), address);
+        }
+        let own = Host::of_ingest("http://[::1]:9").expect("it is this machine");
+        assert_eq!(
+            (own.authority().as_str(), own.kind()),
+            ("[::1]:9", HostKind::Sandbox)
+        );
+        for text in ["singapore", "moon", ""] {
+            assert_eq!(
+                Host::of_ingest(text),
+                Err(HostError::UnknownIngest),
+                "{text}"
+            );
+        }
+        let plain = Host::of_ingest("http://trtc.example.com");
+        assert_eq!(plain, Err(HostError::PlainHttp));
     }
 
     #[test]

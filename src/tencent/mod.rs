@@ -1,5 +1,5 @@
-//! Tencent's REST API: the only place that knows its spelling, its signatures and its codes, and
-//! the only user of reqwest.
+//! Tencent's REST API, and its API 3.0 for streams: the only place that knows their spelling, their
+//! signatures and their codes, and the only user of reqwest.
 //!
 //! It sends one request and says what can be proved about it ([`Answer`](crate::call::Answer)),
 //! and it says what a code means ([`verdict()`]). What follows from that is decided elsewhere.
@@ -14,6 +14,7 @@ mod detail;
 mod envelope;
 mod exchange;
 mod host;
+mod ingest;
 mod judge;
 mod lenient;
 mod private;
@@ -21,6 +22,7 @@ mod record_commands;
 mod records;
 mod remedy;
 mod signed_content;
+mod tc3;
 mod tls;
 mod usersig;
 mod verdict;
@@ -35,6 +37,11 @@ pub use commands::{ACCOUNTS_MAX, AccountCheck, CallInfo, NO_CALL_ID, START_CALL_
 pub use envelope::{read as read_reply, read_callee_results};
 pub use exchange::BODY_BYTES_MAX;
 pub use host::{Host, HostError, HostKind};
+pub use ingest::{
+    CamCredential, CamCredentialError, INGEST_REGION_DEFAULT, INGEST_REQUESTS_PER_SECOND,
+    IngestClient, IngestCode, IngestError, IngestFault, IngestRoomTypes, IngestSettings,
+    StartIngest, Stopped, TaskStatus, ingest_code, ingest_codes,
+};
 pub use judge::{Command, Judged, Judgement, command_rows, judge, judged};
 pub use record_commands::{
     FoundRecord, RECORD_AFTER_S, RECORD_PAGE_SIZE, RECORDS_KEPT_S, RecordPage, RecordWindow,

@@ -54,6 +54,14 @@ impl Private {
         }
     }
 
+    /// These texts, and no call's.
+    pub(super) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            texts: texts.into_iter().map(str::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
     /// `text` without what is private; `None` if there is nothing private in it.
     pub(super) fn blinded(&self, text: &str) -> Option<String> {
         if self.callees.iter().any(|callee| callee == text) {

@@ -196,6 +196,23 @@ impl UserSigs {
         }
     }
 
+    /// A `UserSig` of another account of the app, made at `now_unix` (seconds): with it that
+    /// account enters a room. `None` with a fixed `UserSig`, which stands for the administrator alone.
+    #[must_use]
+    pub fn of_account(&self, account: &str, now_unix: i64) -> Option<SecretString> {
+        match &self.source {
+            Source::Fixed { .. } => None,
+            Source::Key { key, .. } => Some(generate_user_sig(
+                key,
+                self.sdk_app_id,
+                account,
+                now_unix,
+                USER_SIG_LIFE_S,
+                None,
+            )),
+        }
+    }
+
     /// Forgets the kept `UserSig`, so that the next one is made afresh. A fixed one cannot be:
     /// the answer says whether a fresh one can be had.
     pub fn invalidate(&self) -> bool {
@@ -227,17 +244,19 @@ impl UserSigs {
             Source::Key { key, .. } => key,
             Source::Fixed { user_sig, .. } => user_sig,
         };
-        let message = format!(
-            "callq fingerprint\n{}\n{}",
-            self.sdk_app_id, self.identifier
-        );
-        let mut digits = String::with_capacity(12);
-        for byte in &hmac_sha256(secret, &message)[..6] {
-            // Writing to a String cannot fail.
-            let _ = write!(digits, "{byte:02x}");
-        }
-        digits
+        fingerprint(secret, &format!("{}\n{}", self.sdk_app_id, self.identifier))
     }
+}
+
+/// 12 hex digits that differ with the secret and with whose it is.
+pub(super) fn fingerprint(secret: &SecretString, whose: &str) -> String {
+    let message = format!("callq fingerprint\n{whose}");
+    let mut digits = String::with_capacity(12);
+    for byte in &hmac_sha256(secret, &message)[..6] {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// A poisoned lock still holds a whole value: it is only ever replaced.
@@ -306,6 +325,19 @@ mod tests {
             given.expose_secret()
         );
         assert!(!sigs.invalidate());
+        assert!(sigs.of_account("robot", NOW).is_none());
+    }
+
+    #[test]
+    fn a_key_signs_for_other_accounts_too() {
+        let sigs = with_key("key");
+        let made = sigs.of_account("robot", NOW).expect("there is a key");
+        let content = SignedContent::decode(made.expose_secret()).expect("it is a UserSig");
+        assert_eq!(
+            (content.identifier.as_str(), content.signed_at_unix),
+            ("robot", NOW)
+        );
+        assert!(content.is_signed_by(&"key".into()));
     }
 
     #[test]
