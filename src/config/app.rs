@@ -2,6 +2,7 @@
 
 use super::fault::{ConfigError, Fault, Faults};
 use super::given::{Given, app_name};
+use super::ingest::IngestConfig;
 use super::kind::{self, CALLS_PER_SECOND_MAX};
 use super::near::meant;
 use super::secret_file::{CredentialFile, credential};
@@ -25,6 +26,8 @@ pub struct AppConfig {
     pub defaults: JobDefaults,
     /// The file that its credential stands in, if it is one that can be read again.
     pub credential_file: Option<CredentialFile>,
+    /// How it plays media; `None` without a CAM key.
+    pub ingest: Option<IngestConfig>,
 }
 
 impl Sources {
@@ -83,6 +86,7 @@ impl Sources {
         let signer =
             faults.take(signer.and_then(|s| s.ok_or_else(|| self.missing_credential(name))));
         let secret = signer.and_then(|signer| faults.take(credential(signer)));
+        let ingest = faults.take(self.ingest(name, host.as_ref(), signer));
         let whole = || {
             let (id, account, signer, secret) = (id?, account?, signer?, secret?);
             let made = UserSigs::new(id, account.text(), secret);
@@ -102,6 +106,7 @@ impl Sources {
                 calls_per_second: pace?,
                 defaults: defaults?,
                 credential_file,
+                ingest: ingest?,
             })
         };
         faults.or(app())

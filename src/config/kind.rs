@@ -11,6 +11,9 @@ use crate::call::{RingPolicy, readable};
 /// The pace beyond which Tencent refuses requests (74505). A sandbox may be asked for more.
 pub(super) const CALLS_PER_SECOND_MAX: f64 = 200.0;
 
+/// More bytes than any region's name has.
+const REGION_BYTES_MAX: usize = 32;
+
 /// What a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -33,6 +36,12 @@ pub enum Kind {
     LogFilter,
     /// A preset or URL, as [`Host`](crate::tencent::Host) takes it.
     Host,
+    /// A preset or URL, as [`Host::of_ingest`](crate::tencent::Host::of_ingest) takes it.
+    IngestHost,
+    /// A region of Tencent's API 3.0.
+    Region,
+    /// The name of a CAM key.
+    CamSecretId,
     /// An account of Tencent's.
     Account,
     /// A URL of PostgreSQL.
@@ -65,6 +74,9 @@ impl Kind {
             Self::Host => "china, singapore, seoul, frankfurt, silicon-valley, jakarta, tokyo or \
                            an https URL"
                 .to_owned(),
+            Self::IngestHost => "international, china or an https URL".to_owned(),
+            Self::Region => "a name such as ap-singapore".to_owned(),
+            Self::CamSecretId => "the SecretId that Tencent's CAM console shows".to_owned(),
             Self::Account => "1 to 32 bytes".to_owned(),
             Self::DatabaseUrl => "like postgres://user@host/database".to_owned(),
             Self::ProxyUrl => "like http://proxy.example:3128".to_owned(),
@@ -130,6 +142,14 @@ pub(super) fn ring_policy(text: &str) -> Result<String, String> {
     let read = RingPolicy::default().with(&given);
     read.map_err(|fault| format!("is refused: {fault}"))?;
     Ok(text.to_owned())
+}
+
+/// A region's name: a new one needs no new callq, but it goes into a header.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let fits = (1..=REGION_BYTES_MAX).contains(&text.len()) && text.bytes().all(known);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| Kind::Region.refusal(text))
 }
 
 /// An address with its port.

@@ -7,6 +7,7 @@
 //! - `sources`: flag before environment before file before default.
 //! - `url`, `worker`, `app`, `secret`: what it means; `whole` is all that a worker needs, and
 //!   `secret_file` what it reads again while it runs.
+//! - `ingest`: how an app plays media.
 //! - `callbacks`: the secret path of an app's callbacks; `web` is all that `callq web` needs.
 //! - `schedules`: the files of `jobs/`, a recurring call each.
 //! - `show`: every value that holds, and where it comes from.
@@ -21,6 +22,7 @@ mod environment;
 mod fault;
 mod file;
 mod given;
+mod ingest;
 mod kind;
 mod libpq;
 mod near;
@@ -43,6 +45,7 @@ pub use duration::{LONGEST, duration, duration_shown};
 pub use environment::{Environment, Process};
 pub use fault::{ConfigError, Fault};
 pub use given::{Origin, Place};
+pub use ingest::{CamKeyFile, IngestConfig};
 pub use kind::Kind;
 pub use libpq::forget_libpq_variables;
 pub use secret_file::{CredentialFile, DatabaseUrlFile};

@@ -77,6 +77,6 @@ pub(super) fn credential(given: &Given) -> Result<Credential, Fault> {
 }
 
 /// A pipe gives what it holds once, and waits for more for ever.
-fn can_be_read_again(given: &Given) -> bool {
+pub(super) fn can_be_read_again(given: &Given) -> bool {
     given.setting.kind == Kind::SecretFile && secret::is_plain_file(&given.path())
 }

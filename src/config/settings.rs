@@ -2,6 +2,18 @@
 //! without it. Reading, help texts, the README's table, `callq.example.toml` and
 //! `callq config show` are made from it.
 
+mod callbacks;
+mod ingest;
+
+pub use callbacks::{
+    CALLBACKS_SECRET, CALLBACKS_SECRET_FILE, CALLBACKS_SECRETS, CALLBACKS_TOKEN,
+    CALLBACKS_TOKEN_FILE, CALLBACKS_TOKENS,
+};
+pub use ingest::{
+    CAM_SECRET_ID, CAM_SECRET_KEY, CAM_SECRET_KEY_FILE, CAM_SECRET_KEYS, INGEST_HOST,
+    INGEST_REGION, INGEST_ROOM_ID_TYPE,
+};
+
 use super::kind::Kind;
 
 /// Where in the file a setting stands.
@@ -348,56 +360,6 @@ pub static CALLS_PER_SECOND: Setting = Setting {
     example: "180",
 };
 
-/// What stands in the path of the app's callbacks.
-pub static CALLBACKS_SECRET: Setting = Setting {
-    section: Section::App,
-    key: "callbacks_secret",
-    environment: "CALLQ_CALLBACKS_SECRET",
-    flag: None,
-    kind: Kind::Secret,
-    absent: Absent::Means("no callbacks of the app are taken"),
-    meaning: "the secret in the path of the app's callbacks, 16 to 128 of A-Z a-z 0-9 _ -",
-    example: "",
-};
-
-/// The same in a file.
-pub static CALLBACKS_SECRET_FILE: Setting = Setting {
-    section: Section::App,
-    key: "callbacks_secret_file",
-    environment: "CALLQ_CALLBACKS_SECRET_FILE",
-    flag: None,
-    kind: Kind::SecretFile,
-    absent: Absent::Means("no callbacks of the app are taken"),
-    meaning: "a file that holds the secret in the path of the app's callbacks, 16 to 128 of A-Z \
-              a-z 0-9 _ -",
-    example: "\"callbacks-secret\"",
-};
-
-/// With which callbacks may be signed.
-pub static CALLBACKS_TOKEN: Setting = Setting {
-    section: Section::App,
-    key: "callbacks_token",
-    environment: "CALLQ_CALLBACKS_TOKEN",
-    flag: None,
-    kind: Kind::Secret,
-    absent: Absent::Means("no signature is looked at"),
-    meaning: "the token of callbacks that Tencent's console has, if one is set there",
-    example: "",
-};
-
-/// The same in a file.
-pub static CALLBACKS_TOKEN_FILE: Setting = Setting {
-    section: Section::App,
-    key: "callbacks_token_file",
-    environment: "CALLQ_CALLBACKS_TOKEN_FILE",
-    flag: None,
-    kind: Kind::SecretFile,
-    absent: Absent::Means("no signature is looked at"),
-    meaning: "a file that holds the token of callbacks that Tencent's console has, if one is set \
-              there",
-    example: "\"callbacks-token\"",
-};
-
 /// Who is rung again.
 pub static RING_POLICY: Setting = Setting {
     section: Section::App,
@@ -443,7 +405,7 @@ pub static LONGEST_CALL_S: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub static ALL: [&Setting; 27] = [
+pub static ALL: [&Setting; 33] = [
     &DATABASE_URL,
     &DATABASE_URL_FILE,
     &HTTPS_PROXY,
@@ -471,6 +433,12 @@ pub static ALL: [&Setting; 27] = [
     &RING_POLICY,
     &MAX_CALL_SECONDS,
     &LONGEST_CALL_S,
+    &CAM_SECRET_ID,
+    &CAM_SECRET_KEY,
+    &CAM_SECRET_KEY_FILE,
+    &INGEST_HOST,
+    &INGEST_REGION,
+    &INGEST_ROOM_ID_TYPE,
 ];
 
 /// Where the database is said to be, one way or the other.
@@ -478,12 +446,6 @@ pub static DATABASE: [&Setting; 2] = [&DATABASE_URL, &DATABASE_URL_FILE];
 
 /// What an app may sign with, of which it has one.
 pub static CREDENTIALS: [&Setting; 4] = [&SECRET_KEY, &SECRET_KEY_FILE, &USER_SIG, &USER_SIG_FILE];
-
-/// Where the secret of an app's callbacks may stand.
-pub static CALLBACKS_SECRETS: [&Setting; 2] = [&CALLBACKS_SECRET, &CALLBACKS_SECRET_FILE];
-
-/// Where the token of an app's callbacks may stand.
-pub static CALLBACKS_TOKENS: [&Setting; 2] = [&CALLBACKS_TOKEN, &CALLBACKS_TOKEN_FILE];
 
 /// Those of one section.
 pub fn of(section: Section) -> impl Iterator<Item = &'static Setting> {

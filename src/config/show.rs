@@ -44,11 +44,12 @@ impl Effective {
 }
 
 /// Settings of which one is given; the others do not hold, wherever they are given.
-static ALTERNATIVES: [&[&Setting]; 4] = [
+static ALTERNATIVES: [&[&Setting]; 5] = [
     &settings::DATABASE,
     &settings::CREDENTIALS,
     &settings::CALLBACKS_SECRETS,
     &settings::CALLBACKS_TOKENS,
+    &settings::CAM_SECRET_KEYS,
 ];
 
 /// Of which one must be.

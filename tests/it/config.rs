@@ -2,6 +2,7 @@
 
 mod broken;
 mod example;
+mod media;
 mod schedules;
 mod several_apps;
 mod shown;
@@ -50,6 +51,8 @@ impl Folder {
         folder.write("binary", b"\xFF\xFE\x00", 0o600);
         folder.write("two-words", format!("{key} x"), 0o600);
         folder.write("sig", USER_SIG, 0o600);
+        folder.write("cam", "hunter2-of-cam", 0o600);
+        folder.write("cam-both", "AKIDexample:hunter2-of-cam\n", 0o600);
         folder.write("url", "postgres://me:hunter2@127.0.0.1:1/db\n", 0o600);
         folder.write("no-url", "correct-horse", 0o600);
         folder.write("huge.toml", "# long\n".repeat(60_000), 0o644);

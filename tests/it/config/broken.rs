@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{COMPLETE, Folder, USER_SIG, end};
 
 /// What is given to `callq worker`, and every line it says.
-struct Case {
+pub(super) struct Case {
     file: Vec<u8>,
     env: Vec<(&'static str, String)>,
     arguments: Vec<&'static str>,
@@ -23,13 +23,13 @@ fn file(file: impl AsRef<[u8]>, says: &str) -> Case {
 }
 
 /// A complete file with other words in it, and what is said of it.
-fn changed(from: &str, to: &str, says: &str) -> Case {
+pub(super) fn changed(from: &str, to: &str, says: &str) -> Case {
     assert!(COMPLETE.contains(from), "{from}");
     file(COMPLETE.replacen(from, to, 1), says)
 }
 
 /// A complete file with more at its end.
-fn added(more: &str, says: &str) -> Case {
+pub(super) fn added(more: &str, says: &str) -> Case {
     file(format!("{COMPLETE}{more}"), says)
 }
 
@@ -55,7 +55,7 @@ fn bare(says: &str) -> Case {
     file("", says)
 }
 
-async fn are_refused(cases: impl IntoIterator<Item = Case>) {
+pub(super) async fn are_refused(cases: impl IntoIterator<Item = Case>) {
     let folder = Folder::new();
     let mut wrong = String::new();
     for case in cases {
@@ -146,7 +146,8 @@ async fn what_is_unknown_is_told_with_what_was_meant() {
         added("region = \"china\"\n",
             "callq.toml:7:1: apps.clinic.region is no setting: must be one of sdk_app_id, admin_account, secret_key_file, \
              user_sig_file, host, calls_per_second, callbacks_secret_file, callbacks_token_file, \
-             ring_policy, max_call_seconds, longest_call_s"),
+             ring_policy, max_call_seconds, longest_call_s, cam_secret_id, cam_secret_key_file, ingest_host, \
+             ingest_region, ingest_room_id_type"),
         added("concurrency = 5\n", "callq.toml:7:1: apps.clinic.concurrency is no setting: it belongs in [worker]"),
         added("log = \"info\"\n", "callq.toml:7:1: apps.clinic.log is no setting: it belongs above all sections"),
         file(format!("sdk_app_id = 5\n{COMPLETE}"), "callq.toml:1:1: sdk_app_id is no setting: it belongs in [apps.NAME]"),

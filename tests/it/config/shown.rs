@@ -47,41 +47,51 @@ async fn every_value_is_shown_with_its_origin_and_no_secret() {
     let ended = end(&mut command).await.with_code(0);
     insta::assert_snapshot!(ended.text(), @r"
     the file is callq.toml
-    ┌───────────────────────────────┬──────────────────────────────────────────────────┬────────────────────────┐
-    │ setting                       ┆ value                                            ┆ from                   │
-    ╞═══════════════════════════════╪══════════════════════════════════════════════════╪════════════════════════╡
-    │ database_url                  ┆ postgres://me@db.example:5433/x?sslmode=require  ┆ DATABASE_URL           │
-    │ https_proxy                   ┆ http://me@proxy.example:3128/                    ┆ CALLQ_HTTPS_PROXY      │
-    │ log                           ┆ info,sqlx=error                                  ┆ default                │
-    │ worker.concurrency            ┆ 7                                                ┆ --concurrency          │
-    │ worker.poll_interval_ms       ┆ 500                                              ┆ CALLQ_POLL_INTERVAL_MS │
-    │ worker.lease_ms               ┆ 40000                                            ┆ callq.toml:9:12        │
-    │ worker.request_timeout_ms     ┆ 8000                                             ┆ default                │
-    │ worker.listen                 ┆ (not set: nothing is served)                     ┆                        │
-    │ worker.log_format             ┆ text                                             ┆ default                │
-    │ web.listen                    ┆ 127.0.0.1:9465                                   ┆ default                │
-    │ web.callbacks_base_url        ┆ (not set: callq callbacks set needs a whole URL) ┆                        │
-    │ apps.default.sdk_app_id       ┆ 1400000000                                       ┆ CALLQ_SDK_APP_ID       │
-    │ apps.default.admin_account    ┆ administrator                                    ┆ CALLQ_ADMIN_ACCOUNT    │
-    │ apps.default.secret_key       ┆ (set, not shown)                                 ┆ CALLQ_SECRET_KEY       │
-    │ apps.default.host             ┆ china                                            ┆ CALLQ_HOST             │
-    │ apps.default.calls_per_second ┆ (not set: what the database has, 180 at first)   ┆                        │
-    │ apps.default.callbacks_secret ┆ (not set: no callbacks of the app are taken)     ┆                        │
-    │ apps.default.callbacks_token  ┆ (not set: no signature is looked at)             ┆                        │
-    │ apps.default.ring_policy      ┆ (not set: each callee is rung once)              ┆                        │
-    │ apps.default.max_call_seconds ┆ (not set: calls are not ended)                   ┆                        │
-    │ apps.default.longest_call_s   ┆ 1800                                             ┆ default                │
-    │ apps.clinic.sdk_app_id        ┆ 1400000001                                       ┆ callq.toml:3:14        │
-    │ apps.clinic.admin_account     ┆ administrator                                    ┆ callq.toml:4:17        │
-    │ apps.clinic.secret_key_file   ┆ key (set, not shown)                             ┆ callq.toml:5:19        │
-    │ apps.clinic.host              ┆ singapore                                        ┆ callq.toml:6:8         │
-    │ apps.clinic.calls_per_second  ┆ 12.5                                             ┆ callq.toml:7:20        │
-    │ apps.clinic.callbacks_secret  ┆ (not set: no callbacks of the app are taken)     ┆                        │
-    │ apps.clinic.callbacks_token   ┆ (not set: no signature is looked at)             ┆                        │
-    │ apps.clinic.ring_policy       ┆ (not set: each callee is rung once)              ┆                        │
-    │ apps.clinic.max_call_seconds  ┆ (not set: calls are not ended)                   ┆                        │
-    │ apps.clinic.longest_call_s    ┆ 1800                                             ┆ default                │
-    └───────────────────────────────┴──────────────────────────────────────────────────┴────────────────────────┘
+    ┌──────────────────────────────────┬────────────────────────────────────────────────────┬────────────────────────┐
+    │ setting                          ┆ value                                              ┆ from                   │
+    ╞══════════════════════════════════╪════════════════════════════════════════════════════╪════════════════════════╡
+    │ database_url                     ┆ postgres://me@db.example:5433/x?sslmode=require    ┆ DATABASE_URL           │
+    │ https_proxy                      ┆ http://me@proxy.example:3128/                      ┆ CALLQ_HTTPS_PROXY      │
+    │ log                              ┆ info,sqlx=error                                    ┆ default                │
+    │ worker.concurrency               ┆ 7                                                  ┆ --concurrency          │
+    │ worker.poll_interval_ms          ┆ 500                                                ┆ CALLQ_POLL_INTERVAL_MS │
+    │ worker.lease_ms                  ┆ 40000                                              ┆ callq.toml:9:12        │
+    │ worker.request_timeout_ms        ┆ 8000                                               ┆ default                │
+    │ worker.listen                    ┆ (not set: nothing is served)                       ┆                        │
+    │ worker.log_format                ┆ text                                               ┆ default                │
+    │ web.listen                       ┆ 127.0.0.1:9465                                     ┆ default                │
+    │ web.callbacks_base_url           ┆ (not set: callq callbacks set needs a whole URL)   ┆                        │
+    │ apps.default.sdk_app_id          ┆ 1400000000                                         ┆ CALLQ_SDK_APP_ID       │
+    │ apps.default.admin_account       ┆ administrator                                      ┆ CALLQ_ADMIN_ACCOUNT    │
+    │ apps.default.secret_key          ┆ (set, not shown)                                   ┆ CALLQ_SECRET_KEY       │
+    │ apps.default.host                ┆ china                                              ┆ CALLQ_HOST             │
+    │ apps.default.calls_per_second    ┆ (not set: what the database has, 180 at first)     ┆                        │
+    │ apps.default.callbacks_secret    ┆ (not set: no callbacks of the app are taken)       ┆                        │
+    │ apps.default.callbacks_token     ┆ (not set: no signature is looked at)               ┆                        │
+    │ apps.default.ring_policy         ┆ (not set: each callee is rung once)                ┆                        │
+    │ apps.default.max_call_seconds    ┆ (not set: calls are not ended)                     ┆                        │
+    │ apps.default.longest_call_s      ┆ 1800                                               ┆ default                │
+    │ apps.default.cam_secret_id       ┆ (not set: the app plays no media)                  ┆                        │
+    │ apps.default.cam_secret_key      ┆ (not set: the app plays no media)                  ┆                        │
+    │ apps.default.ingest_host         ┆ (not set: international, or the app's own sandbox) ┆                        │
+    │ apps.default.ingest_region       ┆ ap-singapore                                       ┆ default                │
+    │ apps.default.ingest_room_id_type ┆ reference                                          ┆ default                │
+    │ apps.clinic.sdk_app_id           ┆ 1400000001                                         ┆ callq.toml:3:14        │
+    │ apps.clinic.admin_account        ┆ administrator                                      ┆ callq.toml:4:17        │
+    │ apps.clinic.secret_key_file      ┆ key (set, not shown)                               ┆ callq.toml:5:19        │
+    │ apps.clinic.host                 ┆ singapore                                          ┆ callq.toml:6:8         │
+    │ apps.clinic.calls_per_second     ┆ 12.5                                               ┆ callq.toml:7:20        │
+    │ apps.clinic.callbacks_secret     ┆ (not set: no callbacks of the app are taken)       ┆                        │
+    │ apps.clinic.callbacks_token      ┆ (not set: no signature is looked at)               ┆                        │
+    │ apps.clinic.ring_policy          ┆ (not set: each callee is rung once)                ┆                        │
+    │ apps.clinic.max_call_seconds     ┆ (not set: calls are not ended)                     ┆                        │
+    │ apps.clinic.longest_call_s       ┆ 1800                                               ┆ default                │
+    │ apps.clinic.cam_secret_id        ┆ (not set: the app plays no media)                  ┆                        │
+    │ apps.clinic.cam_secret_key       ┆ (not set: the app plays no media)                  ┆                        │
+    │ apps.clinic.ingest_host          ┆ (not set: international, or the app's own sandbox) ┆                        │
+    │ apps.clinic.ingest_region        ┆ ap-singapore                                       ┆ default                │
+    │ apps.clinic.ingest_room_id_type  ┆ reference                                          ┆ default                │
+    └──────────────────────────────────┴────────────────────────────────────────────────────┴────────────────────────┘
     ");
     assert!(ended.stderr.is_empty(), "{ended}");
 }
@@ -98,7 +108,7 @@ async fn what_is_wrong_is_told_beside_what_is_known() {
     assert!(
         ended
             .text()
-            .contains("│ apps.default.sdk_app_id       ┆ (missing)"),
+            .contains("│ apps.default.sdk_app_id          ┆ (missing)"),
         "{ended}"
     );
     let shown = shown(&mut command, 2).await;
