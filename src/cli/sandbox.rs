@@ -8,8 +8,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Failure, print, signals};
 use crate::sandbox::{
-    self, CALLEE_NAMES, CallbackFaults, SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID,
-    SANDBOX_SECRET_KEY, SPEED_MAX, SandboxConfig,
+    self, CALLEE_NAMES, CallbackFaults, SANDBOX_ADMIN_ACCOUNT, SANDBOX_CAM_SECRET_ID,
+    SANDBOX_CAM_SECRET_KEY, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, SPEED_MAX, SandboxConfig,
 };
 
 /// Stand in for Tencent's endpoint on this machine, to develop and test against.
@@ -94,7 +94,9 @@ impl Sandbox {
             sandbox.url()
         );
         eprintln!("    CALLQ_ADMIN_ACCOUNT={SANDBOX_ADMIN_ACCOUNT} \\");
-        eprintln!("    CALLQ_SECRET_KEY={SANDBOX_SECRET_KEY}");
+        eprintln!("    CALLQ_SECRET_KEY={SANDBOX_SECRET_KEY} \\");
+        eprintln!("    CALLQ_CAM_SECRET_ID={SANDBOX_CAM_SECRET_ID} \\");
+        eprintln!("    CALLQ_CAM_SECRET_KEY={SANDBOX_CAM_SECRET_KEY}");
         let mut requests = sandbox.subscribe();
         let shown = loop {
             let request = tokio::select! {

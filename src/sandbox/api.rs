@@ -10,13 +10,14 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use http_body::Frame;
+use serde::Serialize;
 
 use super::body_rules::Body as Written;
 use super::command::{Asked, Command};
 use super::connection::HangUp;
-use super::decision::Form;
+use super::decision::{Form, Reply};
 use super::desk::Desk;
-use super::envelope::Envelope;
+use super::ingest;
 use super::record::Seen;
 use super::url_rules::{self, Parameters};
 use super::work::Received;
@@ -39,6 +40,12 @@ pub(super) async fn answer(
     let Some(body) = read(body).await else {
         return nothing(&hang_up);
     };
+    if ingest::is_meant(&head) {
+        let reply = ingest::answer(&desk, &head, &body);
+        // Signatures of API 3.0 are judged by the clock, so it is what their answers are dated by.
+        let date_ms = desk.time.unix_seconds().saturating_mul(1000);
+        return respond(reply, date_ms, &hang_up, &head.uri).await;
+    }
     let body = Written::parse(&body);
     let parameters = Parameters::parse(head.uri.query().unwrap_or_default());
     let command = Command::of(head.uri.path());
@@ -51,21 +58,31 @@ pub(super) async fn answer(
         // Of a path that is no command nothing but the path is looked at.
         asked: command.map_or(Ok(Asked::Call), |command| command.read(&body)),
     });
+    respond(reply, desk.time.now_ms(), &hang_up, &head.uri).await
+}
+
+/// The answer on the wire, when its time has come.
+async fn respond<E: Serialize>(
+    reply: Reply<E>,
+    date_ms: i64,
+    hang_up: &HangUp,
+    uri: &Uri,
+) -> Response {
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
     match reply.form {
-        Form::Envelope(envelope) => dated(json(Body::from(text(&envelope))), desk.time.now_ms()),
-        Form::Truncated(envelope) => dated(truncated(&text(&envelope)), desk.time.now_ms()),
+        Form::Envelope(envelope) => dated(json(Body::from(text(&envelope))), date_ms),
+        Form::Truncated(envelope) => dated(truncated(&text(&envelope)), date_ms),
         Form::Html(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             (status, Html(HTML)).into_response()
         }
         Form::Garbage => json(Body::from("{\"ErrorCode\": 0, this is not JSON")),
-        Form::Close => nothing(&hang_up),
+        Form::Close => nothing(hang_up),
         // Ends when the client hangs up or the sandbox shuts down: either drops this future.
         Form::Stall => std::future::pending().await,
-        Form::Redirect => redirect(&head.uri),
+        Form::Redirect => redirect(uri),
     }
 }
 
@@ -82,7 +99,7 @@ async fn read(mut body: Body) -> Option<Vec<u8>> {
     Some(whole)
 }
 
-fn text(envelope: &Envelope) -> Vec<u8> {
+fn text(envelope: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(envelope).expect("an envelope of strings and numbers is JSON")
 }
 

@@ -16,6 +16,12 @@ pub const SANDBOX_ADMIN_ACCOUNT: &str = "administrator";
 pub const SANDBOX_SECRET_KEY: &str =
     "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
 
+/// The name of the CAM key of that app's account.
+pub const SANDBOX_CAM_SECRET_ID: &str = "AKIDsandbox";
+
+/// That key, which everyone may know too.
+pub const SANDBOX_CAM_SECRET_KEY: &str = "a-CAM-key-for-the-sandbox-alone";
+
 /// Tencent's documented limit of `start_call_by_robot`, in calls per second and `SDKAppID` (74505).
 pub const DOCUMENTED_CALLS_PER_SECOND: u32 = 200;
 
@@ -73,6 +79,11 @@ pub struct SandboxApp {
     pub admin_account: String,
     /// The key that every `UserSig` of this app must be signed with.
     pub secret_key: String,
+    /// The name of the CAM key of the Tencent account that the app belongs to. Apps with the same
+    /// one belong to the same account, and have the same key.
+    pub cam_secret_id: String,
+    /// That key, with which requests about streams must be signed.
+    pub cam_secret_key: String,
 }
 
 impl Default for SandboxApp {
@@ -81,6 +92,8 @@ impl Default for SandboxApp {
             sdk_app_id: SANDBOX_SDK_APP_ID,
             admin_account: SANDBOX_ADMIN_ACCOUNT.to_owned(),
             secret_key: SANDBOX_SECRET_KEY.to_owned(),
+            cam_secret_id: SANDBOX_CAM_SECRET_ID.to_owned(),
+            cam_secret_key: SANDBOX_CAM_SECRET_KEY.to_owned(),
         }
     }
 }

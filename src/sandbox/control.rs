@@ -47,6 +47,8 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         )
         .route("/sandbox/outcomes", get(outcomes))
         .route("/sandbox/legs", get(legs))
+        .route("/sandbox/ingest", get(ingest))
+        .route("/sandbox/tasks", get(tasks))
         .route("/sandbox/clock", get(clock).post(advance))
         .route("/sandbox/reset", post(reset))
         .route("/sandbox", any(not_found))
@@ -215,6 +217,16 @@ async fn legs(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Respons
     let page = page(asked)?;
     let (legs, next) = desk.legs(|legs| page.of(legs.skip(page.after)));
     Ok(listed("legs", legs, next))
+}
+
+async fn ingest(State(desk): State<Arc<Desk>>) -> Response {
+    Json(desk.ingest_tally()).into_response()
+}
+
+async fn tasks(State(desk): State<Arc<Desk>>, asked: AskedPage) -> Result<Response, Error> {
+    let page = page(asked)?;
+    let (tasks, next) = desk.ingest_tasks(|tasks| page.of(tasks.skip(page.after)));
+    Ok(listed("tasks", tasks, next))
 }
 
 async fn clock(State(desk): State<Arc<Desk>>) -> Response {

@@ -12,11 +12,13 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use super::behaviour::{CalleeScript, CalleeScriptError};
 use super::config::{SandboxApp, SandboxConfig};
-use super::decision::{Form, Reply, decide, entry, query};
+use super::decision::{Form, Reply, decide, decide_ingest, entry, query};
+use super::envelope::Envelope;
 use super::fault::{Fault, FaultError};
+use super::ingest::{self, IngestTally, IngestTask, Replied, Tasks};
 use super::ledger::Ledger;
 use super::mailbox::{CallbackFaults, CallbackStats, Delivery, Mailbox};
-use super::record::Record;
+use super::record::{Answered, Record};
 use super::record_rules::RecordSpan;
 use super::script::{FaultId, Script, Waiting};
 use super::tally::{LegReport, Tally};
@@ -47,6 +49,7 @@ struct Book {
     ledger: Ledger,
     script: Script,
     workbench: Workbench,
+    tasks: Tasks,
 }
 
 impl Desk {
@@ -98,14 +101,22 @@ impl Desk {
             .is_some()
     }
 
+    /// Accepts, of this app, only what this CAM key signs from now on; false: no such app.
+    pub(super) fn set_cam_key(&self, sdk_app_id: u64, secret_id: &str, secret_key: &str) -> bool {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(app) = apps.get_mut(&sdk_app_id) else {
+            return false;
+        };
+        secret_id.clone_into(&mut app.cam_secret_id);
+        secret_key.clone_into(&mut app.cam_secret_key);
+        true
+    }
+
     /// Decides what a request is answered and enters it in the ledger.
-    pub(super) fn receive(&self, received: Received) -> Reply {
+    pub(super) fn receive(&self, received: Received) -> Reply<Envelope> {
         let mut held = self.book();
         let book = &mut *held;
-        let now = Now {
-            monotonic_us: self.time.monotonic_us(),
-            ms: self.time.now_ms(),
-        };
+        let now = self.now();
         let seq = book.ledger.next_seq();
         let fault = book.script.take(&received.seen, now.monotonic_us);
         let worked = fault.as_ref().is_none_or(Fault::rings).then(|| {
@@ -114,7 +125,8 @@ impl Desk {
         });
         let decided = decide(fault.as_ref(), worked, seq);
         if received.is_query() {
-            book.ledger.enter_query(query(received.seen, &decided.form));
+            let answered = decided.answered();
+            book.ledger.enter_query(query(received.seen, answered));
         } else {
             let record = entry(received.seen, seq, now.monotonic_us, &decided);
             let call = decided.call.map(|(call, life)| {
@@ -133,6 +145,42 @@ impl Desk {
         Reply {
             delay: Duration::from_millis(fault.map_or(0, |fault| fault.delay_ms)),
             form: decided.form,
+        }
+    }
+
+    /// The same for a request about a stream.
+    pub(super) fn receive_ingest(&self, received: &ingest::Received) -> Reply<Replied> {
+        let mut held = self.book();
+        // In this order: what holds the book may look at the apps, never the other way.
+        let apps = self.apps();
+        let book = &mut *held;
+        let now = self.now();
+        let fault = book.script.take(&received.seen, now.monotonic_us);
+        let works = fault.as_ref().is_none_or(Fault::rings);
+        let replied = works.then(|| {
+            let (switchboard, unix_s) = (&book.workbench.switchboard, self.time.unix_seconds());
+            book.tasks.work(received, &apps, switchboard, now, unix_s)
+        });
+        let form = decide_ingest(fault.as_ref(), replied);
+        let answered = form.answered(|replied| match replied.code {
+            Some(code) => Answered::IngestError(code),
+            None => Answered::Code(0),
+        });
+        book.ledger
+            .enter_query(query(received.seen.clone(), answered));
+        drop(apps);
+        drop(held);
+        self.tell_change();
+        Reply {
+            delay: Duration::from_millis(fault.map_or(0, |fault| fault.delay_ms)),
+            form,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic_us: self.time.monotonic_us(),
+            ms: self.time.now_ms(),
         }
     }
 
@@ -212,6 +260,23 @@ impl Desk {
     pub(super) fn tally(&self) -> Tally {
         let book = self.book();
         book.workbench.switchboard.tally(self.time.now_ms())
+    }
+
+    /// What became of streams.
+    pub(super) fn ingest_tally(&self) -> IngestTally {
+        let book = self.book();
+        let switchboard = &book.workbench.switchboard;
+        book.tasks.tally(switchboard, self.time.now_ms())
+    }
+
+    /// A page of streams.
+    pub(super) fn ingest_tasks<T>(
+        &self,
+        page: impl FnOnce(&mut dyn Iterator<Item = IngestTask>) -> T,
+    ) -> T {
+        let book = self.book();
+        let switchboard = &book.workbench.switchboard;
+        page(&mut book.tasks.list(switchboard, self.time.now_ms()))
     }
 
     /// What became of callbacks.

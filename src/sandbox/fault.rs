@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ingest::IngestCode;
 use super::record::Seen;
 
 /// How the commands that read records begin.
 const RECORD_COMMANDS: &str = "get_record_by_";
+/// How the actions of streams end, which are played and stopped while calls are made.
+const INGEST_ACTIONS: &str = "StreamIngest";
 /// The longest delay that can be scripted.
 const MAX_DELAY_MS: u64 = 600_000;
 
@@ -17,6 +20,8 @@ pub enum FaultKind {
     Delay,
     /// A `FAIL` envelope with this `ErrorCode` (not 0).
     ErrorCode(i64),
+    /// A reply of API 3.0 that refuses with this code, for an action of streams.
+    IngestError(IngestCode),
     /// This HTTP status with a page of HTML, as a proxy on the way would answer.
     HttpStatus(u16),
     /// The connection is closed as soon as a request arrives on it, before a byte of it is read.
@@ -33,7 +38,7 @@ pub enum FaultKind {
     TruncatedBody,
     /// HTTP 307 to the same URL.
     Redirect,
-    /// 60007 for each matching request above this many in a sliding second; the others pass, and
+    /// 60007 (of a stream: `RequestLimitExceeded`) for each matching request above this many in a sliding second; the others pass, and
     /// [`Fault::times`] counts only those refused.
     ThrottleAbove(u32),
 }
@@ -62,7 +67,7 @@ struct Only {
 /// ```
 ///
 /// `match` may also name a `command`, as in `get_call_info`. `fault` alone is required: one of
-/// `"delay"`, `{"error_code": N}`, `{"http_status": N}`,
+/// `"delay"`, `{"error_code": N}`, `{"ingest_error": "CODE"}`, `{"http_status": N}`,
 /// `"close_before_reading"`, `"close_after_reading"`, `"garbage"`, `"stall"`, `"truncated_body"`,
 /// `"redirect"`, `{"throttle_above": N}`, see [`FaultKind`]. The other keys are the methods of this
 /// type: what `match` leaves out matches all (`*` at the end stands for any ending), no `times` is
@@ -104,8 +109,8 @@ impl Fault {
     }
 
     /// Only for requests of this command, as in `get_call_info`. A fault that names none meets all
-    /// but the reading of records: whoever follows calls does that all the time, and would use up
-    /// what is meant for calls.
+    /// but the reading of records and the actions of streams: whoever follows calls does that all
+    /// the time, and would use up what is meant for calls.
     #[must_use]
     pub fn for_command(mut self, command: &str) -> Self {
         self.only.command = Some(command.to_owned());
@@ -170,6 +175,7 @@ impl Fault {
             | FaultKind::Stall
             | FaultKind::TruncatedBody => true,
             FaultKind::ErrorCode(_)
+            | FaultKind::IngestError(_)
             | FaultKind::HttpStatus(_)
             | FaultKind::CloseBeforeReading
             | FaultKind::Redirect
@@ -191,6 +197,12 @@ impl Fault {
             FaultKind::Delay if self.rings == Some(false) => {
                 error("delay changes only when the answer comes, so it rings as usual")
             }
+            FaultKind::ErrorCode(_) if self.is_of_ingest() => {
+                error("error_code is of calls: streams take ingest_error")
+            }
+            FaultKind::IngestError(_) if !self.is_of_ingest() => {
+                error("ingest_error needs a command of streams, as in StartStreamIngest")
+            }
             FaultKind::ErrorCode(0) => error("error_code must not be 0"),
             FaultKind::HttpStatus(status) if !(200..=599).contains(&status) => {
                 error("http_status must be from 200 to 599")
@@ -207,6 +219,12 @@ impl Fault {
         }
     }
 
+    /// Whether it is for an action of streams.
+    fn is_of_ingest(&self) -> bool {
+        let command = self.only.command.as_deref();
+        command.is_some_and(|name| name.ends_with(INGEST_ACTIONS))
+    }
+
     /// Whether this request is meant.
     pub(super) fn matches(&self, seen: &Seen) -> bool {
         let Only {
@@ -216,10 +234,11 @@ impl Fault {
             room: in_room,
         } = &self.only;
         let room = seen.room_id.as_deref();
-        let is_of_records = seen.command.starts_with(RECORD_COMMANDS);
+        let is_named_only =
+            seen.command.starts_with(RECORD_COMMANDS) || seen.command.ends_with(INGEST_ACTIONS);
         command
             .as_ref()
-            .map_or(!is_of_records, |pattern| fits(pattern, &seen.command))
+            .map_or(!is_named_only, |pattern| fits(pattern, &seen.command))
             && callee
                 .as_ref()
                 .is_none_or(|pattern| seen.callees.iter().any(|name| fits(pattern, name)))

@@ -1,5 +1,6 @@
 //! A stand-in for Tencent's call service over real HTTP, for development and for tests: calls that
-//! ring, are answered and end, their records, callbacks, and the commands about all of them.
+//! ring, are answered and end, their records, callbacks, the commands about all of them, and the
+//! streams that are played into their rooms.
 //!
 //! No phone rings here. Everything that matters to a client is done as at Tencent's, by rules that
 //! are the sandbox's own: it shares no code with the client, or one mistake would pass on both
@@ -49,6 +50,8 @@
 //! | `DELETE /sandbox/faults`, `DELETE /sandbox/faults/ID` | 204 |
 //! | `GET /sandbox/outcomes` | [`Tally`] and `"callbacks"`: [`CallbackStats`] |
 //! | `GET /sandbox/legs` | `{"legs": [`[`LegReport`]`], "next_after"}` |
+//! | `GET /sandbox/ingest` | [`IngestTally`] |
+//! | `GET /sandbox/tasks` | `{"tasks": [`[`IngestTask`]`], "next_after"}` |
 //! | `GET /sandbox/callees` | `{"callees": [`[`CalleeScript`]`]}` |
 //! | `POST /sandbox/callees` | a [`CalleeScript`]; 201 |
 //! | `DELETE /sandbox/callees` | 204 |
@@ -78,6 +81,7 @@ mod decision;
 mod desk;
 mod envelope;
 mod fault;
+mod ingest;
 mod ledger;
 mod life;
 mod mailbox;
@@ -98,10 +102,12 @@ mod work;
 pub use behaviour::{CalleeScript, CalleeScriptError, PlannedOutcome};
 pub use callees::CALLEE_NAMES;
 pub use config::{
-    Clock, DOCUMENTED_CALLS_PER_SECOND, SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID,
-    SANDBOX_SECRET_KEY, SPEED_MAX, SandboxApp, SandboxConfig,
+    Clock, DOCUMENTED_CALLS_PER_SECOND, SANDBOX_ADMIN_ACCOUNT, SANDBOX_CAM_SECRET_ID,
+    SANDBOX_CAM_SECRET_KEY, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, SPEED_MAX, SandboxApp,
+    SandboxConfig,
 };
 pub use fault::{Fault, FaultError, FaultKind};
+pub use ingest::{IngestCode, IngestTally, IngestTask, UnknownIngestCode};
 pub use ledger::{Ledger, Repeated, Stats};
 pub use mailbox::{CallbackFaults, CallbackStats, delivers_to};
 pub use record::{Answered, Call, CalledParty, Query, Record, line};

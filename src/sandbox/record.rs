@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::behaviour::PlannedOutcome;
 use super::body_rules::Body;
+use super::ingest::IngestCode;
 use super::url_rules::Parameters;
 
 /// The command of a good request.
@@ -64,6 +65,26 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// A request about a stream.
+    pub(super) fn of_ingest(
+        action: &str,
+        sdk_app_id: Option<u64>,
+        robot: Option<String>,
+        room_id: Option<String>,
+    ) -> Self {
+        let robot = robot.map(|robot| kept(&robot));
+        Self {
+            command: Cow::Owned(kept(action)),
+            sdk_app_id,
+            callees: robot.iter().cloned().collect(),
+            robot: robot.unwrap_or_default(),
+            room_id: room_id.map(|room| kept(&room)),
+            ..Self::default()
+        }
+    }
+}
+
 /// The last part of the path. The usual one costs a ledger of a million entries nothing.
 fn command(path: &str) -> Cow<'static, str> {
     match path.rsplit('/').next().unwrap_or_default() {
@@ -89,8 +110,10 @@ fn kept(text: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answered {
-    /// An envelope with this `ErrorCode`.
+    /// An envelope with this `ErrorCode`; 0 for a success of API 3.0 too.
     Code(i64),
+    /// A reply of API 3.0 that refuses with this code.
+    IngestError(IngestCode),
     /// A bare HTTP status with HTML.
     HttpStatus(u16),
     /// Nothing: the connection was closed.
@@ -109,6 +132,7 @@ impl fmt::Display for Answered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "{code}"),
+            Self::IngestError(code) => f.write_str(code.as_str()),
             Self::HttpStatus(status) => write!(f, "http_{status}"),
             Self::Closed => f.write_str("closed"),
             Self::Garbage => f.write_str("garbage"),

@@ -18,6 +18,7 @@ use super::config::{SPEED_MAX, SandboxConfig};
 use super::connection::{Door, HangUp};
 use super::desk::Desk;
 use super::fault::{Fault, FaultError};
+use super::ingest::{IngestTally, IngestTask};
 use super::ledger::{Ledger, Stats};
 use super::mailbox::{self, CallbackStats};
 use super::record::Record;
@@ -215,6 +216,39 @@ impl Sandbox {
     #[must_use]
     pub fn set_secret_key(&self, sdk_app_id: u64, secret_key: &str) -> bool {
         self.desk.set_secret_key(sdk_app_id, secret_key)
+    }
+
+    /// Has an app's account accept only what is signed with this CAM key from now on; false if there
+    /// is no such app.
+    #[must_use]
+    pub fn set_cam_key(&self, sdk_app_id: u64, secret_id: &str, secret_key: &str) -> bool {
+        self.desk.set_cam_key(sdk_app_id, secret_id, secret_key)
+    }
+
+    /// What became of streams, by now.
+    #[must_use]
+    pub fn ingest_tally(&self) -> IngestTally {
+        self.desk.ingest_tally()
+    }
+
+    /// Every stream that began to play, in that order, as it stands now.
+    #[must_use]
+    pub fn ingest_tasks(&self) -> Vec<IngestTask> {
+        self.desk.ingest_tasks(|tasks| tasks.collect())
+    }
+
+    /// Returns as soon as `met` holds; it is asked now and after every request, as in
+    /// [`Sandbox::wait_for_outcomes`].
+    ///
+    /// # Errors
+    ///
+    /// [`WaitedTooLong`] if it did not hold `within` that time.
+    pub async fn wait_for_ingest(
+        &self,
+        within: Duration,
+        mut met: impl FnMut(IngestTally) -> bool,
+    ) -> Result<(), WaitedTooLong> {
+        self.wait(within, || met(self.ingest_tally())).await
     }
 
     /// Forgets ledger, calls, records, callbacks on their way and where commands sent them, what is

@@ -33,10 +33,25 @@ pub(super) struct Switchboard {
     /// How many entries were forgotten: what is added to an index in `entries`.
     forgotten: usize,
     indexes: HashMap<Uuid, usize>,
+    /// Room to the calls there, the newest last.
+    rooms: HashMap<String, VecDeque<usize>>,
     by_end: BTreeSet<(i64, usize)>,
     moments: BTreeMap<(i64, u64), (usize, Moment)>,
     moments_seen: u64,
     past: Tally,
+}
+
+/// What is in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Somebody has answered this call there, and it is not over.
+    Alive { call_id: Uuid, answered_ms: i64 },
+    /// A call rings, and nobody has answered.
+    Ringing,
+    /// There was a call.
+    Over,
+    /// There was none.
+    Unknown,
 }
 
 /// Which of the two words for the answer or for the end of a callee arrived.
@@ -53,6 +68,9 @@ impl Switchboard {
         self.forget(life.started_ms);
         let index = self.forgotten + self.entries.len();
         self.indexes.insert(call.call_id, index);
+        if let Some(room) = &call.room_id {
+            self.rooms.entry(room.clone()).or_default().push_back(index);
+        }
         self.by_end.insert((life.ends_ms, index));
         self.await_moments(index, life.moments());
         self.entries.push_back(Entry {
@@ -66,6 +84,35 @@ impl Switchboard {
     pub(super) fn live(&self, call_id: Uuid, app: u64, now_ms: i64) -> Option<&Entry> {
         let entry = self.entry(call_id, app)?;
         (!entry.life.is_over(now_ms)).then_some(entry)
+    }
+
+    /// What is in the room of this name and type (1 digits, 2 text): the call API's numbers.
+    pub(super) fn room(&self, app: u64, room_id: &str, room_id_type: i64, now_ms: i64) -> Room {
+        let calls = self.rooms.get(room_id).into_iter().flatten();
+        let entries = calls.map(|index| &self.entries[index - self.forgotten]);
+        let mut found = Room::Unknown;
+        for entry in entries {
+            let call = &entry.call;
+            if call.sdk_app_id != app || call.room_id_type.unwrap_or(2) != room_id_type {
+                continue;
+            }
+            let answered = entry.life.accepted_ms().filter(|at| *at <= now_ms);
+            found = match answered {
+                _ if entry.life.is_over(now_ms) => Room::Over,
+                Some(answered_ms) => Room::Alive {
+                    call_id: call.call_id,
+                    answered_ms,
+                },
+                None => Room::Ringing,
+            };
+        }
+        found
+    }
+
+    /// When a call ends or ended; `None` if it was forgotten.
+    pub(super) fn ends_ms(&self, call_id: Uuid) -> Option<i64> {
+        let index = self.indexes.get(&call_id)?.checked_sub(self.forgotten)?;
+        Some(self.entries.get(index)?.life.ends_ms)
     }
 
     /// Ends a call of this app; false if there is none, or it is over.
@@ -186,10 +233,20 @@ impl Switchboard {
             self.past.count(oldest, now_ms);
             self.by_end.remove(&(ends_ms, self.forgotten));
             self.indexes.remove(&oldest.call.call_id);
+            if let Some(Some(calls)) = room_of(oldest).map(|room| self.rooms.get_mut(room)) {
+                calls.pop_front();
+                if calls.is_empty() {
+                    self.rooms.remove(room_of(oldest).unwrap_or_default());
+                }
+            }
             self.entries.pop_front();
             self.forgotten += 1;
         }
     }
+}
+
+fn room_of(entry: &Entry) -> Option<&str> {
+    entry.call.room_id.as_deref()
 }
 
 fn has_record(ends_ms: i64, now_ms: i64) -> bool {

@@ -14,6 +14,7 @@ mod failover;
 mod fault_points;
 mod follow;
 mod grants;
+mod ingest;
 mod insert;
 mod keeping;
 mod model;

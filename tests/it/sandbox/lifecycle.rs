@@ -41,6 +41,8 @@ async fn each_app_is_verified_with_its_own_key() {
         sdk_app_id: APP + 1,
         admin_account: "root".to_owned(),
         secret_key: "other".to_owned(),
+        cam_secret_key: "other".to_owned(),
+        ..SandboxApp::default()
     };
     assert!(
         !format!("{other:?}").contains("other"),

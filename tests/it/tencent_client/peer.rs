@@ -18,7 +18,7 @@ pub(super) const OK_BODY: &str = r#"{
 
 /// What a [`Peer`] does once it has read a whole request.
 #[derive(Clone)]
-pub(super) enum Then {
+pub(crate) enum Then {
     /// Writes this and reads the next request from the same connection.
     Write(Vec<u8>),
     /// Writes this and closes.
@@ -39,7 +39,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(super) async fn that(then: Then) -> Self {
+    pub(crate) async fn that(then: Then) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = Self {
             address: listener.local_addr().unwrap(),
@@ -61,7 +61,7 @@ impl Peer {
         Self::that(Then::Write(response(status, body))).await
     }
 
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
@@ -115,7 +115,7 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
