@@ -38,8 +38,8 @@ pub enum FaultKind {
     TruncatedBody,
     /// HTTP 307 to the same URL.
     Redirect,
-    /// 60007 (of a stream: `RequestLimitExceeded`) for each matching request above this many in a sliding second; the others pass, and
-    /// [`Fault::times`] counts only those refused.
+    /// 60007 (of a stream: `RequestLimitExceeded`) for each matching request above this many in a
+    /// sliding second; the others pass, and [`Fault::times`] counts only those refused.
     ThrottleAbove(u32),
 }
 

@@ -218,8 +218,8 @@ impl Sandbox {
         self.desk.set_secret_key(sdk_app_id, secret_key)
     }
 
-    /// Has an app's account accept only what is signed with this CAM key from now on; false if there
-    /// is no such app.
+    /// Has an app's account accept only what is signed with this CAM key from now on; false if
+    /// there is no such app.
     #[must_use]
     pub fn set_cam_key(&self, sdk_app_id: u64, secret_id: &str, secret_key: &str) -> bool {
         self.desk.set_cam_key(sdk_app_id, secret_id, secret_key)

@@ -40,7 +40,7 @@ pub use host::{Host, HostError, HostKind};
 pub use ingest::{
     CamCredential, CamCredentialError, INGEST_REGION_DEFAULT, INGEST_REQUESTS_PER_SECOND,
     IngestClient, IngestCode, IngestError, IngestFault, IngestRoomTypes, IngestSettings,
-    StartIngest, Stopped, TaskStatus, ingest_code, ingest_codes,
+    StartIngest, Stopped, TaskStatus, ingest_code, ingest_codes, ingest_remedy,
 };
 pub use judge::{Command, Judged, Judgement, command_rows, judge, judged};
 pub use record_commands::{

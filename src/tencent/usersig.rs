@@ -197,7 +197,8 @@ impl UserSigs {
     }
 
     /// A `UserSig` of another account of the app, made at `now_unix` (seconds): with it that
-    /// account enters a room. `None` with a fixed `UserSig`, which stands for the administrator alone.
+    /// account enters a room. `None` with a fixed `UserSig`, which stands for the
+    /// administrator alone.
     #[must_use]
     pub fn of_account(&self, account: &str, now_unix: i64) -> Option<SecretString> {
         match &self.source {

@@ -102,7 +102,7 @@ fn the_faults_of_the_page_can_be_scripted() {
         let read = serde_json::from_str::<callq::sandbox::Fault>(&json);
         assert!(read.is_ok(), "{json}: {read:?}");
     }
-    assert_eq!(faults.len(), 10, "every kind of fault");
+    assert_eq!(faults.len(), 11, "every kind of fault");
     let example = page
         .split("```json\n")
         .nth(1)

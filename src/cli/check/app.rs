@@ -130,8 +130,6 @@ fn kind(kind: HostKind, row: Option<&AppRow>) -> Finding {
 
 fn tls(info: &CallInfo, is_live: bool) -> Finding {
     const CHECK: &str = "TLS";
-    const CLOCK: &str =
-        "check this machine's clock; if it is right, the host's owner must renew it";
     let Answer::NotSent { detail, .. } = &info.answer else {
         return Finding::ok(
             CHECK,
@@ -143,32 +141,39 @@ fn tls(info: &CallInfo, is_live: bool) -> Finding {
         );
     };
     match &info.tls_fault {
-        Some(TlsFault::NotTrusted) => Finding::cannot(
-            CHECK,
-            "no authority that this machine trusts has signed the host's certificate: it is \
-             self-signed, or a proxy's",
-            "check the app's host, update ca-certificates, or add the proxy's authority to them",
-        ),
-        Some(TlsFault::WrongName) => Finding::cannot(
-            CHECK,
-            "the host's certificate is for another name",
-            "write the app's host as its certificate has it; a wrong DNS entry looks the same",
-        ),
-        Some(TlsFault::Expired) => {
-            Finding::cannot(CHECK, "the host's certificate has expired", CLOCK)
-        }
-        Some(TlsFault::NotYetValid) => {
-            Finding::cannot(CHECK, "the host's certificate is not valid yet", CLOCK)
-        }
-        Some(TlsFault::Other(why)) => Finding::cannot(
-            CHECK,
-            format!("the handshake failed: {why}"),
-            "check the app's host and port, and proxies on the way",
-        ),
+        Some(fault) => certificate(CHECK, fault),
         None => Finding::could_not(
             CHECK,
             format!("no connection came about: {detail}"),
             "check the app's host, and firewalls and proxies on the way",
+        ),
+    }
+}
+
+/// What is wrong with the certificate of a host.
+pub(super) fn certificate(check: &'static str, fault: &TlsFault) -> Finding {
+    const CLOCK: &str =
+        "check this machine's clock; if it is right, the host's owner must renew it";
+    match fault {
+        TlsFault::NotTrusted => Finding::cannot(
+            check,
+            "no authority that this machine trusts has signed the host's certificate: it is \
+             self-signed, or a proxy's",
+            "check the app's host, update ca-certificates, or add the proxy's authority to them",
+        ),
+        TlsFault::WrongName => Finding::cannot(
+            check,
+            "the host's certificate is for another name",
+            "write the app's host as its certificate has it; a wrong DNS entry looks the same",
+        ),
+        TlsFault::Expired => Finding::cannot(check, "the host's certificate has expired", CLOCK),
+        TlsFault::NotYetValid => {
+            Finding::cannot(check, "the host's certificate is not valid yet", CLOCK)
+        }
+        TlsFault::Other(why) => Finding::cannot(
+            check,
+            format!("the handshake failed: {why}"),
+            "check the app's host and port, and proxies on the way",
         ),
     }
 }

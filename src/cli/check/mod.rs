@@ -7,6 +7,7 @@ mod configured;
 mod connection;
 mod database;
 mod finding;
+mod media;
 mod network;
 mod queue;
 mod report;
@@ -32,7 +33,8 @@ const EXAMPLES: &str = "Examples:\n  \
 /// Find out what keeps calls from being placed: configuration, database, network, Tencent.
 ///
 /// One line for each thing that can be wrong, with what to do about it: ok, warn, fail, or skip
-/// where something before it fails. Rings nobody: Tencent is asked for a call that does not exist.
+/// where something before it fails. Rings nobody and plays nothing: Tencent is asked for a call and
+/// for a stream that do not exist.
 /// Prints no password, key, UserSig or URL.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -70,14 +72,17 @@ impl Check {
             database::Known::default()
         };
         report.tell(queue::zones())?;
-        for (app, address) in apps {
+        for (mut app, address) in apps {
             let name = app.name.clone();
+            let (ingest, id) = (app.ingest.take(), app.user_sigs.sdk_app_id());
             let client = app::look(app, &way, &known, &mut report).await?;
             let finding = match &client {
                 Some(client) => callbacks::look(client, &address, &known).await,
                 None => Finding::skip("callbacks", "the app does not get that far"),
             };
             report.tell(finding.of_app(&name))?;
+            let media = media::look(ingest.as_ref(), id, &way, &known).await;
+            report.tell(media.of_app(&name))?;
             if let Some(callees) = &callees {
                 let finding = match client {
                     Some(client) => callees::look(&client, callees, &known).await,

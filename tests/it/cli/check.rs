@@ -3,6 +3,7 @@
 mod app;
 mod callees;
 mod database;
+mod media;
 
 use serde_json::Value;
 use tokio::process::Command;
