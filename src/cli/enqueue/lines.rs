@@ -1,9 +1,10 @@
 //! The jobs that the lines of a file stand for.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::{fmt, io};
 
 use csv::ByteRecord;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::columns::{self, COLUMNS, quoted};
@@ -170,27 +171,58 @@ fn from_csv(
     Ok(job)
 }
 
+/// A JSON object with every key that it has: a map would keep the last of two alone.
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
 fn from_json(record: &[u8], defaults: &JobLine) -> Result<JobLine, String> {
     let text = str::from_utf8(record).map_err(|_| "it is not UTF-8".to_owned())?;
     // Anything else would be repeated in serde's message.
     if !text.trim_start().starts_with('{') {
         return Err("it is no JSON object".to_owned());
     }
-    let given: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
+    let Pairs(pairs) = serde_json::from_str(text).map_err(|error| {
         let place = error.column();
         let why = error.to_string();
         let why = why.split(" at line ").next().unwrap_or("wrong");
         format!("it is not JSON: {why} at character {place}")
     })?;
+    let mut given: BTreeMap<String, Box<RawValue>> = BTreeMap::new();
+    for (name, value) in pairs {
+        let column = columns::column(&name)?;
+        if given.insert(name, value).is_some() {
+            return Err(format!("it has {column} twice"));
+        }
+    }
     let mut job = defaults.clone();
     if given
         .iter()
         .any(|(name, value)| is_deadline(name) && value.get() != "null")
     {
         columns::forget_deadline(&mut job);
-    }
-    for name in given.keys() {
-        columns::column(name)?;
     }
     // In the order of the columns, so that of several faults the same one is told.
     for column in COLUMNS {

@@ -481,6 +481,10 @@ async fn a_bad_json_line_is_told_without_its_text() {
             "there is no column \"callee\"; did you mean callees?",
         ),
         (
+            "{\"callees\": [\"ann\"], \"callees\": [\"bob\"]}".to_owned(),
+            "it has callees twice",
+        ),
+        (
             "{\"callees\": \"ann\"}".to_owned(),
             "callees is no list: it must be an array of strings",
         ),
