@@ -16,6 +16,9 @@ use crate::store::{DueCall, FollowedJob, OpenCall};
 /// The longest wait until it is looked whether a doubt's time has come.
 const DOUBT_AGAIN_MAX: Duration = Duration::from_secs(15);
 
+/// How long to wait until a span is read again that could not be read whole: it can be long.
+const READ_AGAIN: Duration = Duration::from_mins(1);
+
 /// The most pages of a proof: a million records. Beyond that a person decides.
 const PROOF_PAGES_MAX: u32 = 100_000;
 
@@ -87,8 +90,10 @@ impl Sweeper {
             self.renew().await?;
         }
         if !self.pages.is_complete(&span).await? {
-            // As it is: the next round reads it again.
-            return Ok(());
+            let key = |call: &OpenCall| (call.job_id, call.attempt, READ_AGAIN);
+            return self
+                .put_off(&doubts.iter().map(key).collect::<Vec<_>>())
+                .await;
         }
         let asked: Vec<DueCall> = doubts.iter().map(DueCall::from).collect();
         let mut later = Vec::new();

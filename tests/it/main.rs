@@ -18,6 +18,7 @@ mod ingest;
 mod insert;
 mod keeping;
 mod model;
+mod odd_records;
 mod outage;
 mod outcomes;
 mod plans;
