@@ -156,7 +156,7 @@ const TABLE: &[(Command, i64, Judged)] = table! {
     GetRecordByCallId 101_002 Refused  "74505" "a parameter is invalid";
     GetRecordByCallId 101_004 Unknown  "74506" "the call does not exist or has ended";
     // It goes on, has just ended, or ended more than 7 days ago: who asks knows which it can be.
-    GetRecordByCallId 101_050 TryAgain "68930" "no record of the call";
+    GetRecordByCallId 101_050 Done     "68930" "no record of the call, which may still go on";
     GetRecordByFilter 101_001 TryAgain "68931" "an internal error of the record service";
     GetRecordByFilter 101_002 Refused  "74505" "a parameter is invalid";
     GetRecordByFilter 101_004 Unknown  "74506" "the call does not exist or has ended";
@@ -213,7 +213,7 @@ mod tests {
             (&Command::ALL, 130_000, Unknown),
             (&[EndCall, GetCallInfo], 101_004, Done),
             (&[GetRecordByCallId, GetRecordByFilter], 101_004, Unknown),
-            (&[GetRecordByCallId], 101_050, TryAgain),
+            (&[GetRecordByCallId], 101_050, Done),
             (&[EndCall, GetCallInfo], 101_050, Unknown),
             (
                 &[EndCall, GetCallInfo, GetRecordByCallId, GetRecordByFilter],

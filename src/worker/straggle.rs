@@ -78,19 +78,26 @@ impl Sweeper {
 
     /// Asks for each by its `CallId`; what is too much for one round stays due.
     async fn read_alone(&mut self, calls: &[OpenCall]) -> Result<(), Fault> {
-        let mut open = Vec::new();
+        let (mut open, mut unread) = (Vec::new(), Ok(()));
         let mut news = News::default();
         for call in calls.iter().take(ALONE_MAX) {
             let Some(call_id) = &call.call_id else {
                 continue;
             };
-            match self.pages.of_call(call_id).await? {
-                Some(record) => news.records.push(record),
-                None => open.push(later(call)),
+            match self.pages.of_call(call_id).await {
+                Ok(Some(record)) => news.records.push(record),
+                Ok(None) => open.push(later(call)),
+                Err(why) => {
+                    // It may be this call's alone: the others come first the next time.
+                    open.push(later(call));
+                    unread = Err(why.into());
+                    break;
+                }
             }
         }
         learn(&self.ctx, &self.app, news).await?;
-        self.put_off(&open).await
+        self.put_off(&open).await?;
+        unread
     }
 }
 

@@ -297,6 +297,38 @@ async fn a_doubt_that_a_person_is_to_settle_is_not_rung_again_on_proof() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_record_cannot_be_had_yet_holds_up_no_other() {
+    let rig = Rig::with_sandbox(fast(3000.0)).await;
+    let worker = rig.worker().await;
+    // Longer than this test takes.
+    let talks = rig.insert("talk-4000000-ann", &[]).await;
+    rig.until_state(talks, "placed").await;
+    let asked = Fault::new(FaultKind::ErrorCode(101_001)).for_command("get_record_by_callid");
+    for fault in [None, Some(asked)] {
+        if let Some(fault) = fault {
+            rig.sandbox.script(fault).unwrap();
+        }
+        rig.sql("UPDATE callq.calls SET look_at = now(), looks = 0")
+            .await;
+        rig.until_value("SELECT looks FROM callq.calls", |looks: &i32| *looks == 1)
+            .await;
+        let lost = Fault::new(FaultKind::CloseAfterReading).for_command("start_call_by_robot");
+        rig.sandbox
+            .script(lost.times(1).that_rings_nobody())
+            .unwrap();
+        rig.sql(&format!(
+            "UPDATE callq.calls SET look_at = now() WHERE job_id = {talks}"
+        ))
+        .await;
+        let proven = rig.insert("jack", &[]).await;
+        rig.until_state(proven, "completed").await;
+        assert_eq!(rig.job(proven).await.attempt, 2);
+    }
+    assert_eq!(rig.job(talks).await.state, "placed");
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_worker_reads_on_when_the_one_that_read_has_left() {
     let rig = Rig::with_sandbox(fast(200.0)).await;
     let first = rig.worker().await;
