@@ -62,18 +62,33 @@ impl Sweeper {
             }
         }
         for ((from, until), calls) in together {
-            let (span, records) = self.pages.begin(from, until).await?;
-            if span.pages() as usize >= calls.len() {
-                alone.extend(calls);
-                continue;
+            match self.read_between(from, until, calls.len()).await {
+                Ok(true) => {
+                    let asked: Vec<DueCall> = calls.iter().map(DueCall::from).collect();
+                    let open = self.read_calls(&asked).await?;
+                    self.put_off(&open.iter().map(later).collect::<Vec<_>>())
+                        .await?;
+                }
+                Ok(false) => alone.extend(calls),
+                Err(fault) => {
+                    // It may be this window alone: the others come first the next time.
+                    self.put_off(&calls.iter().map(later).collect::<Vec<_>>())
+                        .await?;
+                    return Err(fault);
+                }
             }
-            self.read_on(span, records).await?;
-            let asked: Vec<DueCall> = calls.iter().map(DueCall::from).collect();
-            let open = self.read_calls(&asked).await?;
-            self.put_off(&open.iter().map(later).collect::<Vec<_>>())
-                .await?;
         }
         Ok(alone)
+    }
+
+    /// Reads one window, unless that takes more requests than it has calls that are looked for.
+    async fn read_between(&mut self, from: i64, until: i64, calls: usize) -> Result<bool, Fault> {
+        let (span, records) = self.pages.begin(from, until).await?;
+        let is_worth_it = (span.pages() as usize) < calls;
+        if is_worth_it {
+            self.read_on(span, records).await?;
+        }
+        Ok(is_worth_it)
     }
 
     /// Asks for each by its `CallId`; what is too much for one round stays due.
