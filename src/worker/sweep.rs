@@ -198,15 +198,21 @@ impl Sweeper {
         }
         // Read before Tencent is asked for the time: no request of these can leave after that.
         let due = self.ctx.store.calls_due(&self.app.name, DUE_MAX).await?;
-        self.windows(lease).await?;
+        let listed = self.windows(lease).await;
         sweep.read_until_unix = self.read_until;
+        if !matches!(listed, Ok(()) | Err(Fault::Unread(_))) {
+            return listed;
+        }
         let (named, doubts): (Vec<DueCall>, Vec<DueCall>) =
             due.into_iter().partition(|call| call.call_id.is_some());
-        self.read_at = Some(Instant::now());
-        // Whatever keeps the record of one call from being read concerns no doubt.
+        if listed.is_ok() {
+            self.read_at = Some(Instant::now());
+        }
+        // What cannot be listed may be had by itself, and whatever keeps the record of one call
+        // from being read concerns no doubt.
         let read = self.stragglers(named).await;
         self.doubts(doubts).await?;
-        read
+        listed.and(read)
     }
 
     /// Takes or keeps the right to read.

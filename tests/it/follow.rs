@@ -329,6 +329,20 @@ async fn a_call_whose_record_cannot_be_had_yet_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_that_cannot_be_listed_are_read_one_by_one() {
+    let rig = Rig::with_sandbox(fast(3000.0)).await;
+    let refused = Fault::new(FaultKind::ErrorCode(101_001)).for_command("get_record_by_filter");
+    rig.sandbox.script(refused).unwrap();
+    let worker = rig.worker().await;
+    let id = rig.insert("jack", &[]).await;
+    rig.until_state(id, "placed").await;
+    rig.sql("UPDATE callq.calls SET look_at = now()").await;
+    rig.until_settled().await;
+    assert_eq!(rig.job(id).await.state, "completed");
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_worker_reads_on_when_the_one_that_read_has_left() {
     let rig = Rig::with_sandbox(fast(200.0)).await;
     let first = rig.worker().await;
