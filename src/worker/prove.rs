@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::follow::{self, News, learn};
 use super::sweep::{EVERY, Fault, LOOK_AGAIN_MAX, Sweeper};
-use super::weigh::{Clocks, is_given_up, proof, weigh};
+use super::weigh::{Clocks, Proof, is_given_up, proof, weigh};
 use crate::call::{OnDoubt, Policy, Record, RefusedCallees, Transition};
 use crate::store::{DueCall, FollowedJob, OpenCall};
 
@@ -35,7 +35,6 @@ impl Sweeper {
             kind: self.app.client.host().kind(),
         };
         let (mut later, mut ready, mut over) = (Vec::new(), Vec::new(), News::default());
-        let mut whole: Option<(i64, i64)> = None;
         for call in calls {
             let key = (call.job_id, call.attempt);
             if weigh(&call, Vec::new(), None).is_some_and(|settlement| settlement.closes) {
@@ -43,11 +42,7 @@ impl Sweeper {
                 continue;
             }
             match proof(&call, now) {
-                Some(proof) if proof.left_s < 0 => {
-                    let (least, most) = whole.unwrap_or((proof.from_unix, proof.to_unix));
-                    whole = Some((least.min(proof.from_unix), most.max(proof.to_unix)));
-                    ready.push(call);
-                }
+                Some(proof) if proof.left_s < 0 => ready.push((proof, call)),
                 Some(proof) => {
                     let left = u64::try_from(proof.left_s).unwrap_or(0) + 1;
                     let wait = Duration::from_secs(left).min(DOUBT_AGAIN_MAX);
@@ -58,10 +53,10 @@ impl Sweeper {
         }
         learn(&self.ctx, &self.app, over).await?;
         self.put_off(&later).await?;
-        match whole {
-            Some((from, to)) => self.prove(&ready, from, to).await,
-            None => Ok(()),
+        for (proof, doubts) in together(ready) {
+            self.prove(&doubts, proof.from_unix, proof.to_unix).await?;
         }
+        Ok(())
     }
 
     /// Reads the whole span of these doubts. Those whose calls are not in it did not take place.
@@ -140,6 +135,24 @@ impl Sweeper {
     }
 }
 
+/// Doubts whose spans overlap are proven by one reading, the newest first. What lies between others
+/// is not read: one that has waited for days would make a fresh one wait for all of them.
+fn together<T>(mut ready: Vec<(Proof, T)>) -> Vec<(Proof, Vec<T>)> {
+    ready.sort_by_key(|(proof, _)| proof.from_unix);
+    let mut spans: Vec<(Proof, Vec<T>)> = Vec::new();
+    for (proof, doubt) in ready {
+        match spans.last_mut() {
+            Some((span, doubts)) if proof.from_unix <= span.to_unix => {
+                span.to_unix = span.to_unix.max(proof.to_unix);
+                doubts.push(doubt);
+            }
+            _ => spans.push((proof, vec![doubt])),
+        }
+    }
+    spans.reverse();
+    spans
+}
+
 /// Whether the job waits for this proof.
 fn may_ring_again(call: &OpenCall, job: &FollowedJob) -> bool {
     job.state == "in_doubt"
@@ -172,5 +185,36 @@ impl Seen {
         self.rooms.contains(&call.room_id)
             || self.without_room.contains(&None)
             || self.without_room.contains(&Some(job.robot.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubts_are_proven_together_where_their_spans_overlap_and_the_newest_first() {
+        let ready = [
+            (500, 600, 'd'),
+            (0, 100, 'a'),
+            (100, 120, 'b'),
+            (50, 90, 'c'),
+        ];
+        let ready = ready.map(|(from_unix, to_unix, doubt)| {
+            let left_s = -1;
+            let proof = Proof {
+                from_unix,
+                to_unix,
+                left_s,
+            };
+            (proof, doubt)
+        });
+        let spans = together(ready.to_vec());
+        let spans: Vec<(i64, i64, String)> = spans
+            .into_iter()
+            .map(|(span, doubts)| (span.from_unix, span.to_unix, doubts.into_iter().collect()))
+            .collect();
+        let expected = [(500, 600, "d".to_owned()), (0, 120, "acb".to_owned())];
+        assert_eq!(spans, expected);
     }
 }
