@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::ingest::IngestEvents;
 use super::mailbox::CallbackFaults;
 use super::record_rules::RecordSpan;
 
@@ -50,6 +51,8 @@ pub struct SandboxConfig {
     pub callback_faults: CallbackFaults,
     /// What `get_record_by_filter` compares with its span. Default [`RecordSpan::OfEnd`].
     pub record_span: RecordSpan,
+    /// Where events of streams go, of every app. Default: nowhere.
+    pub ingest_events: Option<IngestEvents>,
 }
 
 /// The most that [`SandboxConfig::speed`] can be.
@@ -66,6 +69,7 @@ impl Default for SandboxConfig {
             callback_url: None,
             callback_faults: CallbackFaults::default(),
             record_span: RecordSpan::default(),
+            ingest_events: None,
         }
     }
 }

@@ -8,9 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use url::{Position, Url};
+use url::Position;
 
 use super::desk::Desk;
+use super::mailbox::Delivery;
 
 /// So long a callback waits to be answered (IM 34354), in real time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -32,8 +33,7 @@ async fn work(desk: &Arc<Desk>, closing: &CancellationToken) {
             let hand = Arc::clone(&hands).acquire_owned().await;
             let (desk, closing) = (Arc::clone(desk), closing.clone());
             tokio::spawn(async move {
-                let posting =
-                    tokio::time::timeout(ANSWER_WITHIN, post(&delivery.url, &delivery.body));
+                let posting = tokio::time::timeout(ANSWER_WITHIN, post(&delivery));
                 // Nobody waits for what becomes of it once the sandbox is gone.
                 if let Some(posted) = closing.run_until_cancelled(posting).await {
                     desk.delivered(delivery, matches!(posted, Ok(Ok(200))));
@@ -56,7 +56,10 @@ async fn work(desk: &Arc<Desk>, closing: &CancellationToken) {
 }
 
 /// Posts a body and returns the HTTP status.
-async fn post(url: &Url, body: &str) -> std::io::Result<u16> {
+async fn post(delivery: &Delivery) -> std::io::Result<u16> {
+    let Delivery {
+        url, headers, body, ..
+    } = delivery;
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let port = url.port_or_known_default().unwrap_or(80);
     let name = url.host_str().unwrap_or_default();
@@ -65,7 +68,7 @@ async fn post(url: &Url, body: &str) -> std::io::Result<u16> {
     let target = &url[Position::BeforePath..Position::AfterQuery];
     let request = format!(
         "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+         Content-Length: {}\r\n{headers}Connection: close\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).await?;

@@ -15,7 +15,7 @@ use super::config::{SandboxApp, SandboxConfig};
 use super::decision::{Form, Reply, decide, decide_ingest, entry, query};
 use super::envelope::Envelope;
 use super::fault::{Fault, FaultError};
-use super::ingest::{self, IngestTally, IngestTask, Replied, Tasks};
+use super::ingest::{self, IngestEvents, IngestTally, IngestTask, Replied, Tasks};
 use super::ledger::Ledger;
 use super::mailbox::{CallbackFaults, CallbackStats, Delivery, Mailbox};
 use super::record::{Answered, Record};
@@ -35,6 +35,7 @@ pub(super) struct Desk {
     callback_url: Option<String>,
     callback_faults: CallbackFaults,
     record_span: RecordSpan,
+    ingest_events: Option<IngestEvents>,
     book: Mutex<Book>,
     /// A copy of [`Script::closes_unread`], so that a read needs no lock while none is scripted.
     closes_unread: AtomicBool,
@@ -67,6 +68,7 @@ impl Desk {
             callback_url: config.callback_url,
             callback_faults: config.callback_faults,
             record_span: config.record_span,
+            ingest_events: config.ingest_events,
             book: Mutex::default(),
             closes_unread: AtomicBool::new(false),
             news: Notify::new(),
@@ -170,6 +172,7 @@ impl Desk {
             .enter_query(query(received.seen.clone(), answered));
         drop(apps);
         drop(held);
+        self.news.notify_one();
         self.tell_change();
         Reply {
             delay: Duration::from_millis(fault.map_or(0, |fault| fault.delay_ms)),
@@ -300,16 +303,23 @@ impl Desk {
     /// Takes a callback that is to be delivered now.
     pub(super) fn take_delivery(&self) -> Option<Delivery> {
         let mut held = self.book();
+        let book = &mut *held;
         let Workbench {
             switchboard,
             mailbox,
             ..
-        } = &mut held.workbench;
+        } = &mut book.workbench;
         let now_ms = self.time.now_ms();
         let mut has_changed = false;
         while let Some((at_ms, moment, entry)) = switchboard.take_moment(now_ms) {
             mailbox.tell(entry, moment, at_ms);
             has_changed = true;
+        }
+        while let Some(told) = book.tasks.take_event(now_ms) {
+            if let Some(events) = &self.ingest_events {
+                mailbox.tell_of_stream(&told, events);
+                has_changed = true;
+            }
         }
         let delivery = mailbox.take(now_ms);
         drop(held);
@@ -324,7 +334,8 @@ impl Desk {
         let book = self.book();
         let moment = book.workbench.switchboard.next_moment_ms();
         let delivery = book.workbench.mailbox.next_ms();
-        let next = moment.into_iter().chain(delivery).min()?;
+        let event = book.tasks.next_event_ms();
+        let next = moment.into_iter().chain(delivery).chain(event).min()?;
         self.time.until(next)
     }
 

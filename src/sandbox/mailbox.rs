@@ -11,6 +11,7 @@ use serde::Serialize;
 use url::{Host, Url};
 
 use super::call_record::{self, Spelling};
+use super::ingest::{self, IngestEvents};
 use super::life::{Act, Moment};
 use super::switchboard::{Entry, Told};
 
@@ -47,10 +48,33 @@ pub struct CallbackFaults {
 }
 
 impl CallbackFaults {
+    /// What becomes of the next one.
+    fn draw(&self, rng: &mut Rng) -> Fate {
+        let mut draw = |rate: f64| rng.f64() < rate;
+        Fate {
+            is_lost: draw(self.lost),
+            is_doubled: draw(self.doubled),
+            is_reordered: draw(self.reordered),
+            is_late: draw(self.late),
+        }
+    }
+
     pub(super) fn is_possible(&self) -> bool {
         let rates = [self.lost, self.doubled, self.reordered, self.late];
         rates.iter().all(|rate| (0.0..=1.0).contains(rate))
     }
+}
+
+/// What goes wrong with one callback.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is drawn by itself, and all of them may meet"
+)]
+struct Fate {
+    is_lost: bool,
+    is_doubled: bool,
+    is_reordered: bool,
+    is_late: bool,
 }
 
 /// What became of callbacks.
@@ -87,6 +111,8 @@ pub(super) struct CallbackTarget {
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     pub(super) url: Url,
+    /// Whole lines.
+    pub(super) headers: String,
     pub(super) body: String,
     told: Option<Told>,
     tries: usize,
@@ -158,36 +184,58 @@ impl Mailbox {
             return;
         };
         let mut rng = Rng::with_seed(self.faults.seed ^ number(entry.call.seq, moment));
-        let mut draw = |rate: f64| rng.f64() < rate;
-        let is_lost = draw(self.faults.lost);
-        let copies = 1 + usize::from(draw(self.faults.doubled));
-        let (is_reordered, is_late) = (draw(self.faults.reordered), draw(self.faults.late));
-        let spelling = if draw(0.5) {
+        let fate = self.faults.draw(&mut rng);
+        let spelling = if rng.f64() < 0.5 {
             Spelling::OfTheSample
         } else {
             Spelling::OfTheTable
         };
-        if is_lost {
+        let delivery = Delivery {
+            url,
+            headers: String::new(),
+            body: call_record::callback(entry, moment, at_ms, spelling).to_string(),
+            told: told(entry, moment),
+            tries: 0,
+        };
+        self.launch(&fate, &mut rng, &delivery, at_ms);
+    }
+
+    /// Puts what is to be told of a stream on its way.
+    pub(super) fn tell_of_stream(&mut self, event: &ingest::Told, to: &IngestEvents) {
+        self.stats.events += 1;
+        let Some(url) = here(&to.url) else {
+            self.stats.given_up += 1;
+            return;
+        };
+        let mut rng = Rng::with_seed(self.faults.seed ^ apart(!event.number));
+        let fate = self.faults.draw(&mut rng);
+        let delivery = Delivery {
+            url,
+            headers: to.headers(event.app, &event.body),
+            body: event.body.clone(),
+            told: None,
+            tries: 0,
+        };
+        self.launch(&fate, &mut rng, &delivery, event.at_ms);
+    }
+
+    /// Sends one off, or what its fate makes of it.
+    fn launch(&mut self, fate: &Fate, rng: &mut Rng, delivery: &Delivery, at_ms: i64) {
+        if fate.is_lost {
             self.stats.lost += 1;
             return;
         }
-        self.stats.doubled += u64::from(copies > 1);
-        let delay_ms = if is_late {
+        self.stats.doubled += u64::from(fate.is_doubled);
+        let delay_ms = if fate.is_late {
             self.stats.late += 1;
             rng.i64(LATE_MS)
-        } else if is_reordered {
+        } else if fate.is_reordered {
             self.stats.reordered += 1;
             rng.i64(REORDERED_MS)
         } else {
             0
         };
-        let delivery = Delivery {
-            url,
-            body: call_record::callback(entry, moment, at_ms, spelling).to_string(),
-            told: told(entry, moment),
-            tries: 0,
-        };
-        for _ in 0..copies {
+        for _ in 0..=usize::from(fate.is_doubled) {
             self.wait(at_ms.saturating_add(delay_ms), delivery.clone());
         }
     }
@@ -246,15 +294,7 @@ pub fn delivers_to(url: &str) -> bool {
 /// The URL of one callback; none for what is not on this machine: the sandbox speaks to nobody
 /// else, whatever it was told.
 fn deliverable(url: &str, app: u64, command: &str) -> Option<Url> {
-    let mut url = Url::parse(url).ok()?;
-    let is_here = match url.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
-    if url.scheme() != "http" || !is_here {
-        return None;
-    }
+    let mut url = here(url)?;
     url.query_pairs_mut()
         .append_pair("SdkAppid", &app.to_string())
         .append_pair("CallbackCommand", command)
@@ -262,6 +302,17 @@ fn deliverable(url: &str, app: u64, command: &str) -> Option<Url> {
         .append_pair("ClientIP", "127.0.0.1")
         .append_pair("OptPlatform", "RESTAPI");
     Some(url)
+}
+
+/// A plain http URL of this machine.
+fn here(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let is_here = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    (url.scheme() == "http" && is_here).then_some(url)
 }
 
 /// What is known of a callee once the callback about a moment has arrived.
@@ -284,8 +335,12 @@ fn number(seq: u64, moment: Moment) -> u64 {
         Moment::Ended => 1,
         Moment::Changed(callee, act) => 2 + 8 * callee as u64 + act as u64,
     };
-    // Far apart for neighbours; the constant is that of the golden ratio in 64 bits.
-    (seq << 16 | part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    apart(seq << 16 | part)
+}
+
+/// Far apart for neighbours; the constant is that of the golden ratio in 64 bits.
+fn apart(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ pub use config::{
     SandboxConfig,
 };
 pub use fault::{Fault, FaultError, FaultKind};
-pub use ingest::{IngestCode, IngestTally, IngestTask, UnknownIngestCode};
+pub use ingest::{IngestCode, IngestEvents, IngestTally, IngestTask, UnknownIngestCode};
 pub use ledger::{Ledger, Repeated, Stats};
 pub use mailbox::{CallbackFaults, CallbackStats, delivers_to};
 pub use record::{Answered, Call, CalledParty, Query, Record, line};

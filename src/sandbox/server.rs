@@ -285,8 +285,10 @@ fn check(config: &SandboxConfig) -> io::Result<()> {
             config.speed
         ));
     }
-    let callback_url = config.callback_url.as_deref();
-    if callback_url.is_some_and(|url| !mailbox::delivers_to(url)) {
+    let events = config.ingest_events.as_ref();
+    let events_url = events.map(|events| events.url.as_str());
+    let mut callback_urls = config.callback_url.as_deref().into_iter().chain(events_url);
+    if callback_urls.any(|url| !mailbox::delivers_to(url)) {
         return invalid("callbacks go to http URLs of this machine alone".to_owned());
     }
     if !config.callback_faults.is_possible() {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod credentials;
+mod events;
 mod faults;
 mod wire;
 

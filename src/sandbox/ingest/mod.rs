@@ -11,10 +11,12 @@
 //! `NotExist`.
 //!
 //! How long a stream is, nobody knows: it never ends, unless its URL has `seconds=N` among its
-//! parameters. `RepeatNum` and `MaxDuration` count then too.
+//! parameters; `RepeatNum` and `MaxDuration` count then too. One with `fails` among them cannot be
+//! played.
 
 mod api;
 mod code;
+mod events;
 mod signature;
 mod tally;
 mod tasks;
@@ -23,6 +25,8 @@ mod work;
 
 pub(super) use api::{answer, is_meant};
 pub use code::{IngestCode, UnknownIngestCode};
+pub use events::IngestEvents;
+pub(super) use events::Told;
 pub use tally::{IngestTally, IngestTask};
 pub(super) use tasks::Tasks;
 pub(super) use work::{Received, Replied};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::code::IngestCode;
+use super::events::{Ahead, Event, TRIES_MS, Told};
 use super::tally::{IngestTally, IngestTask};
 use super::wanted::Stream;
 use super::work::Requests;
@@ -20,6 +21,7 @@ pub(in crate::sandbox) struct Tasks {
     indexes: HashMap<String, usize>,
     /// App, room and robot to the last stream there.
     last: HashMap<(u64, String, String), usize>,
+    ahead: Ahead,
     /// For the limit.
     pub(super) requests: Requests,
     /// What was refused; the rest of a tally is counted from `begun`.
@@ -82,8 +84,21 @@ impl Tasks {
         let index = self.begun.len();
         self.indexes.insert(task_id.clone(), index);
         self.last.insert(place, index);
+        let ends_ms = if stream.fails() {
+            for after_ms in TRIES_MS {
+                self.ahead.add(now_ms + after_ms, index, Event::Failed);
+            }
+            TRIES_MS.last().map(|last_ms| now_ms + last_ms)
+        } else {
+            self.ahead.add(now_ms, index, Event::Started);
+            let ends_ms = stream.ends_ms(now_ms);
+            if let Some(ends_ms) = ends_ms {
+                self.ahead.add(ends_ms, index, Event::Ended);
+            }
+            ends_ms
+        };
         self.begun.push(Task {
-            ends_ms: stream.ends_ms(now_ms),
+            ends_ms,
             told: IngestTask {
                 task_id: task_id.clone(),
                 sdk_app_id: app,
@@ -107,13 +122,37 @@ impl Tasks {
     /// Stops a stream.
     pub(super) fn stop(&mut self, app: u64, task_id: &str, now_ms: i64) -> Result<(), IngestCode> {
         let index = self.find(app, task_id);
-        let task = index.map(|index| &mut self.begun[index]);
-        let task = task.ok_or(IngestCode::TASK_NOT_EXIST)?;
+        let index = index.ok_or(IngestCode::TASK_NOT_EXIST)?;
+        let task = &mut self.begun[index];
         if !task.plays(now_ms) {
             return Err(IngestCode::TASK_FINISHED);
         }
         task.told.stopped_at_ms = Some(now_ms);
+        self.ahead.add(now_ms, index, Event::Stopped);
         Ok(())
+    }
+
+    /// What has happened by now and is to be told, in its order.
+    pub(in crate::sandbox) fn take_event(&mut self, now_ms: i64) -> Option<Told> {
+        loop {
+            let (at_ms, number, index, event) = self.ahead.take(now_ms)?;
+            let task = &self.begun[index].told;
+            // What would have come after it was stopped does not come.
+            let is_cut = event != Event::Stopped && task.stopped_at_ms.is_some_and(|at| at < at_ms);
+            if !is_cut {
+                return Some(Told {
+                    app: task.sdk_app_id,
+                    at_ms,
+                    number,
+                    body: event.body(&task.task_id, at_ms),
+                });
+            }
+        }
+    }
+
+    /// When the next thing is to be told.
+    pub(in crate::sandbox) fn next_event_ms(&self) -> Option<i64> {
+        self.ahead.next_ms()
     }
 
     /// Whether a stream plays.

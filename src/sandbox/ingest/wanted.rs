@@ -128,6 +128,11 @@ fn stream(fields: Fields<'_>) -> Result<Stream, IngestCode> {
 }
 
 impl Stream {
+    /// Whether its URL says that it cannot be played.
+    pub(super) fn fails(&self) -> bool {
+        Url::parse(&self.url).is_ok_and(|url| url.query_pairs().any(|(key, _)| key == "fails"))
+    }
+
     /// When it ends by itself if it starts at `started_ms`; `None`: never.
     pub(super) fn ends_ms(&self, started_ms: i64) -> Option<i64> {
         let seconds = Url::parse(&self.url).ok().and_then(|url| {

@@ -10,12 +10,12 @@ use crate::support::receiver::Receiver;
 #[tokio::test]
 async fn a_worker_reaches_the_sandbox_with_what_it_prints() {
     let mut sandbox = Program::start(&mut callq(["sandbox", "--listen", "127.0.0.1:0"]));
-    let said = sandbox.says(callq::sandbox::SANDBOX_SECRET_KEY).await;
+    let said = sandbox.says(callq::sandbox::SANDBOX_CAM_SECRET_KEY).await;
     let words = said
         .split_whitespace()
         .filter(|word| word.starts_with("CALLQ_"));
     let environment: Vec<_> = words.filter_map(|word| word.split_once('=')).collect();
-    assert_eq!(environment.len(), 4, "{said}");
+    assert_eq!(environment.len(), 6, "{said}");
 
     let database = Database::new().await;
     let mut command = callq(["worker"]);
