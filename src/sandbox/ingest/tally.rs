@@ -77,12 +77,14 @@ pub struct IngestTally {
 }
 
 impl IngestTally {
-    pub(super) fn count(&mut self, task: &IngestTask) {
+    /// Counts a stream that stands so: when it ended by itself, and when its call did.
+    pub(super) fn count(&mut self, task: &IngestTask, ended: Option<i64>, call: Option<i64>) {
+        let is_playing = task.stopped_at_ms.is_none() && ended.is_none();
         self.started += 1;
         self.stopped += u64::from(task.stopped_at_ms.is_some());
-        self.ended += u64::from(task.ended_at_ms.is_some());
-        self.playing += u64::from(task.is_playing());
-        self.left_running += u64::from(task.is_left_running());
+        self.ended += u64::from(ended.is_some());
+        self.playing += u64::from(is_playing);
+        self.left_running += u64::from(is_playing && call.is_some());
         let wait_ms = task.started_at_ms.saturating_sub(task.answered_at_ms);
         let wait_ms = u64::try_from(wait_ms).unwrap_or(0);
         self.latest_start_ms = self.latest_start_ms.max(wait_ms);

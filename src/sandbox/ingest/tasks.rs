@@ -36,7 +36,20 @@ struct Task {
 
 impl Task {
     fn plays(&self, now_ms: i64) -> bool {
-        self.told.stopped_at_ms.is_none() && self.ends_ms.is_none_or(|ends_ms| ends_ms > now_ms)
+        self.told.stopped_at_ms.is_none() && self.ended_ms(now_ms).is_none()
+    }
+
+    /// When it ended by itself.
+    fn ended_ms(&self, now_ms: i64) -> Option<i64> {
+        let is_stopped = self.told.stopped_at_ms.is_some();
+        self.ends_ms.filter(|at| !is_stopped && *at <= now_ms)
+    }
+
+    /// When its call was over; one that was forgotten was so long ago.
+    fn call_ended_ms(&self, switchboard: &Switchboard, now_ms: i64) -> Option<i64> {
+        let ends_ms = switchboard.ends_ms(self.told.call_id);
+        let ends_ms = ends_ms.unwrap_or(self.told.started_at_ms);
+        (ends_ms <= now_ms).then_some(ends_ms)
     }
 }
 
@@ -167,22 +180,19 @@ impl Tasks {
         switchboard: &'a Switchboard,
         now_ms: i64,
     ) -> impl Iterator<Item = IngestTask> + 'a {
-        self.begun.iter().map(move |task| {
-            let stopped = task.told.stopped_at_ms.is_some();
-            let ended = task.ends_ms.filter(|at| !stopped && *at <= now_ms);
-            let call_ended = switchboard.ends_ms(task.told.call_id);
-            IngestTask {
-                ended_at_ms: ended,
-                call_ended_at_ms: call_ended.filter(|at| *at <= now_ms),
-                ..task.told.clone()
-            }
+        self.begun.iter().map(move |task| IngestTask {
+            ended_at_ms: task.ended_ms(now_ms),
+            call_ended_at_ms: task.call_ended_ms(switchboard, now_ms),
+            ..task.told.clone()
         })
     }
 
+    /// Asked after every request by whoever waits for something, so it copies nothing.
     pub(in crate::sandbox) fn tally(&self, switchboard: &Switchboard, now_ms: i64) -> IngestTally {
         let mut tally = self.refused;
-        for task in self.list(switchboard, now_ms) {
-            tally.count(&task);
+        for task in &self.begun {
+            let call_ended = task.call_ended_ms(switchboard, now_ms);
+            tally.count(&task.told, task.ended_ms(now_ms), call_ended);
         }
         tally
     }

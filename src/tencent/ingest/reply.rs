@@ -102,6 +102,9 @@ fn parse(body: &[u8], private: &Private) -> Option<Result<Success, IngestError>>
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::super::IngestFault;
     use super::*;
 
@@ -211,6 +214,22 @@ mod tests {
                 (Class::InDoubt, &None),
                 "{body}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_stops_the_reader(
+            bytes in vec(any::<u8>(), 0..200),
+            response in r#"[{}\[\]":,a-z0-9\\]{0,60}"#,
+        ) {
+            let json = format!("{{\"Response\":{response}}}");
+            for body in [bytes, json.into_bytes()] {
+                let received = Received { http_status: 200, body, date_unix: None };
+                if let Ok(success) = read(&received, &Private::default()) {
+                    let _ = (success.task_id(), success.status(), success.request_id());
+                }
+            }
         }
     }
 }
