@@ -69,13 +69,8 @@ impl Sweeper {
                     self.put_off(&open.iter().map(later).collect::<Vec<_>>())
                         .await?;
                 }
-                Ok(false) => alone.extend(calls),
-                Err(fault) => {
-                    // It may be this window alone: the others come first the next time.
-                    self.put_off(&calls.iter().map(later).collect::<Vec<_>>())
-                        .await?;
-                    return Err(fault);
-                }
+                Ok(false) | Err(Fault::Unread(_)) => alone.extend(calls),
+                Err(fault) => return Err(fault),
             }
         }
         Ok(alone)
