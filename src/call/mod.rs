@@ -11,6 +11,7 @@ mod class;
 mod decide;
 mod invalid;
 mod media;
+mod media_source;
 mod offline_push;
 mod outcome;
 mod probe;
@@ -38,6 +39,7 @@ pub use decide::{
 };
 pub use invalid::InvalidField;
 pub use media::MediaType;
+pub use media_source::{MEDIA_URL_BYTES_MAX, MediaSource};
 pub use offline_push::{DESC_AND_EXT_BYTES_END, OfflinePush};
 pub use outcome::{CallOutcome, CalleeOutcome, Evidence, Outcome, OutcomeSource, outcomes};
 pub use probe::{Probed, probed};

@@ -208,6 +208,7 @@ fn troubles(seen: &Seen) -> Vec<String> {
                 "App {name} has waiting jobs and no worker serves it: {last}. Start one"
             ));
         }
+        lines.extend(media(app));
         if app.in_doubt > 0 {
             lines.push(format!(
                 "App {name} has {} in doubt: callq jobs list --state in_doubt --app {name}",
@@ -250,6 +251,27 @@ fn unread(of: &RecordsRow, now: DateTime<Utc>) -> Option<String> {
         readable(&of.app),
         count(of.followed)
     ))
+}
+
+/// What keeps media of an app from being played.
+fn media(app: &AppRow) -> Vec<String> {
+    let name = readable(&app.app);
+    let mut lines = Vec::new();
+    if let Some(retry_at) = app.media_retry_at {
+        let failure = readable(app.media_failure.as_deref().unwrap_or("no reason"));
+        lines.push(format!(
+            "Media of app {name} is paused, its calls ring in silence: {failure}. It is tried \
+             again at {}; mend the CAM key or the package",
+            time(retry_at)
+        ));
+    }
+    if app.media_waits {
+        lines.push(format!(
+            "App {name} has jobs with a media_url, and a worker without a CAM key for it: \
+             they wait. Give every worker of the app cam_secret_id and cam_secret_key_file"
+        ));
+    }
+    lines
 }
 
 /// A host that a worker cannot reach, and whether another can.

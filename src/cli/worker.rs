@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{ConfigFile, WorkerFlags};
 use super::{Failure, logging, signals};
-use crate::config::{AppConfig, Config, CredentialFile, DatabaseUrlFile, WorkerSettings};
+use crate::config::{
+    AppConfig, CamKeyFile, Config, CredentialFile, DatabaseUrlFile, WorkerSettings,
+};
 use crate::store::{PauseState, Store};
-use crate::tencent::{ClientError, Settings, TencentClient, UserSigs};
+use crate::tencent::{CamCredential, ClientError, IngestClient, Settings, TencentClient, UserSigs};
 use crate::web::{self, Probes};
 use crate::worker::{self, Health, Metrics, ReadAgain, WorkerApp, WorkerConfig, WorkerError};
 
@@ -101,6 +103,11 @@ impl Worker {
 fn worker_apps(config: Config) -> Result<Vec<WorkerApp>, Failure> {
     let (request_timeout, https_proxy) = (config.worker.request_timeout, config.https_proxy);
     let worker_app = |app: AppConfig| {
+        let ingest = app.ingest.as_ref().map(|ingest| {
+            let sdk_app_id = app.user_sigs.sdk_app_id();
+            IngestClient::new(ingest.settings(sdk_app_id, request_timeout, https_proxy.clone()))
+        });
+        let cam_again = app.ingest.and_then(|ingest| ingest.credential_file);
         let client = TencentClient::new(Settings {
             host: app.host,
             user_sigs: app.user_sigs,
@@ -110,6 +117,8 @@ fn worker_apps(config: Config) -> Result<Vec<WorkerApp>, Failure> {
         Ok(WorkerApp {
             name: app.name,
             client,
+            ingest: ingest.transpose()?,
+            cam_again: cam_again.map(cam_key_again),
             user_sigs_again: app.credential_file.map(user_sigs_again),
             calls_per_second: app.calls_per_second,
             defaults: app.defaults,
@@ -129,6 +138,10 @@ fn database_url_again(file: DatabaseUrlFile) -> ReadAgain<String> {
 
 fn user_sigs_again(file: CredentialFile) -> ReadAgain<UserSigs> {
     Arc::new(move || file.user_sigs().map_err(|error| error.to_string()))
+}
+
+fn cam_key_again(file: CamKeyFile) -> ReadAgain<CamCredential> {
+    Arc::new(move || file.credential().map_err(|error| error.to_string()))
 }
 
 async fn listen(

@@ -11,12 +11,14 @@ use uuid::Uuid;
 use super::postgres::{DevError, PostgresServer, StartOptions};
 use crate::call::{CallbackCommand, JobDefaults};
 use crate::sandbox::{
-    SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
+    SANDBOX_ADMIN_ACCOUNT, SANDBOX_CAM_SECRET_ID, SANDBOX_CAM_SECRET_KEY, SANDBOX_SDK_APP_ID,
+    SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
 use crate::store::{SchemaFault, Store, StoreError};
 use crate::tencent::{
-    ClientError, Command, Credential, Host, HostError, Judgement, REQUEST_TIMEOUT_DEFAULT,
-    Settings, TencentClient, UserSigError, UserSigs, judge,
+    CamCredential, CamCredentialError, ClientError, Command, Credential, Host, HostError,
+    INGEST_REGION_DEFAULT, IngestClient, IngestRoomTypes, IngestSettings, Judgement,
+    REQUEST_TIMEOUT_DEFAULT, Settings, TencentClient, UserSigError, UserSigs, judge,
 };
 use crate::web::{CallbackApp, Receiver, ReceiverConfig, ReceiverError};
 use crate::worker::{self, Worker, WorkerApp, WorkerConfig, WorkerError};
@@ -106,6 +108,8 @@ impl Stack {
             apps: vec![WorkerApp {
                 name: APP.to_owned(),
                 client: sandbox_client(&sandbox.url())?,
+                ingest: Some(sandbox_ingest(&sandbox.url())?),
+                cam_again: None,
                 user_sigs_again: None,
                 calls_per_second: None,
                 defaults: JobDefaults::default(),
@@ -227,6 +231,21 @@ impl Receiving {
         drop(self.stop);
         Ok(self.working.await??)
     }
+}
+
+/// What plays media in the sandbox.
+fn sandbox_ingest(url: &str) -> Result<IngestClient, StackError> {
+    let key = SecretString::from(SANDBOX_CAM_SECRET_KEY);
+    let fault = |fault: CamCredentialError| StackError::Client(fault.to_string());
+    Ok(IngestClient::new(IngestSettings {
+        host: Host::of_ingest(url)?,
+        credential: CamCredential::new(SANDBOX_CAM_SECRET_ID, &key).map_err(fault)?,
+        region: INGEST_REGION_DEFAULT.to_owned(),
+        sdk_app_id: sdk_app_id(),
+        room_types: IngestRoomTypes::Reference,
+        request_timeout: REQUEST_TIMEOUT_DEFAULT,
+        https_proxy: None,
+    })?)
 }
 
 fn sdk_app_id() -> u32 {

@@ -48,6 +48,12 @@ pub struct AppRow {
     pub paused_by: Option<String>,
     /// When Tencent is next asked about it; `None`: only a person resumes it.
     pub probe_at: Option<DateTime<Utc>>,
+    /// When media of the app is tried again; `None`: it is not paused.
+    pub media_retry_at: Option<DateTime<Utc>>,
+    /// The refusal that paused it.
+    pub media_failure: Option<String>,
+    /// Whether jobs wait for a worker with the app's CAM key, as far as was looked.
+    pub media_waits: bool,
     /// Whether jobs wait, now or in the future.
     pub waiting: bool,
     /// Jobs that are due and not claimed.

@@ -39,6 +39,16 @@ SELECT app.name AS "app!", a.sdk_app_id AS "sdk_app_id?", a.kind AS "kind?", a.h
     callq.unreachable_since(app.name) AS "unreachable_since?",
     a.last_success_at AS "last_success_at?", a.throttled_at AS "throttled_at?", a.paused_at AS "paused_at?",
     a.pause_reason AS "pause_reason?", a.pause_detail AS "pause_detail?", a.paused_by AS "paused_by?", a.probe_at AS "probe_at?",
+    a.media_retry_at AS "media_retry_at?", a.media_failure AS "media_failure?",
+    EXISTS (
+        SELECT FROM (VALUES (0), (1), (2), (3)) AS level(priority)
+        CROSS JOIN LATERAL (
+            -- They are looked at every few minutes, as claim.sql has it.
+            SELECT j.reason FROM callq.jobs AS j
+            WHERE j.state = 'scheduled' AND j.app = app.name AND j.priority = level.priority
+              AND j.due_at > now() - interval '5 seconds' AND j.due_at < now() + interval '6 minutes'
+            ORDER BY j.due_at LIMIT 1000) AS j
+        WHERE j.reason = 'media_no_credentials') AS "media_waits!",
     EXISTS (SELECT FROM waiting AS w WHERE w.name = app.name) AS "waiting!", due.jobs AS "due!", due.overdue AS "overdue!", nullif(oldest.due_at, '-infinity') AS "oldest_due_at?",
     coalesce(open.dialing, 0) AS "dialing!", coalesce(open.in_doubt, 0) AS "in_doubt!"
 FROM app

@@ -18,6 +18,8 @@ pub struct ClaimOrder {
     pub granted: usize,
     /// From where to read the queue.
     pub lows: Lows,
+    /// Whether this worker can supply media for the app; jobs with media wait otherwise.
+    pub can_stream: bool,
 }
 
 /// What one claim brought.
@@ -27,7 +29,8 @@ pub struct Claims {
     pub jobs: Vec<Claimed>,
     /// When it was made, for [`Store::history_holds`].
     pub epoch: Epoch,
-    /// Jobs found past their deadline, which are ended now: app, state and reason of each.
+    /// Jobs found past their deadline, which are ended now, and those that have to wait: app, state
+    /// and reason of each.
     pub ended: Vec<(String, String, String)>,
 }
 
@@ -98,6 +101,7 @@ impl Store {
     ) -> Result<Claims, StoreError> {
         let apps: Vec<String> = orders.iter().map(|o| o.app.clone()).collect();
         let slots: Vec<i32> = orders.iter().map(|o| count(o.granted)).collect();
+        let streams: Vec<bool> = orders.iter().map(|o| o.can_stream).collect();
         let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
         let epoch = self.watch.as_ref().map(|w| w.epoch()).unwrap_or_default();
         let rows = watched!(
@@ -115,6 +119,7 @@ impl Store {
                 &low1,
                 &low2,
                 &low3,
+                &streams,
             )
         )?;
 

@@ -18,20 +18,24 @@
 -- A follow-up job is claimed only if none of its callees is on another call of ours, or may be; otherwise its due
 -- time moves and it comes back as scheduled. Ordinary jobs are not asked about.
 --
+-- Nor is a job with media claimed by a worker that cannot stream for its app ($10), which waits in the same way.
+--
 -- Nothing that it returns can fail to be read, whatever stands in a row whose rules were switched off:
 -- no number is narrowed, push information is text, a NULL callee is an empty one, a list of lists is
 -- none, and no due time is infinite; nor can anything fail to be reckoned: the oldest instants have none before
 -- them, so why_expired is asked from 1970 on. One row that could not be read would keep all others from ringing.
 WITH picked AS MATERIALIZED (
-    SELECT due.ctid AS at, due.follows
-    FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
-        AS granted(app, slots, low0, low1, low2, low3)
+    SELECT due.ctid AS at, due.follows, due.mute
+    FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[])
+        AS granted(app, slots, low0, low1, low2, low3, streams)
     CROSS JOIN LATERAL (
-        SELECT j.ctid, j.follows
+        SELECT j.ctid, j.follows, j.mute
         FROM (VALUES (0, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
             AS level(priority, low)
         CROSS JOIN LATERAL (
-            SELECT j.ctid, j.root_id IS NOT NULL AS follows FROM callq.jobs AS j
+            SELECT j.ctid, j.root_id IS NOT NULL AS follows,
+                NOT granted.streams AND j.media_url IS NOT NULL AND j.expires_at > now() AS mute
+            FROM callq.jobs AS j
             WHERE j.state = 'scheduled' AND j.app = granted.app AND j.priority = level.priority
               AND j.due_at >= level.low AND j.due_at <= now()
             ORDER BY j.due_at, j.id
@@ -46,17 +50,26 @@ WITH picked AS MATERIALIZED (
     SELECT a.at FROM again AS a
     WHERE EXISTS (SELECT FROM again AS b WHERE b.id < a.id AND b.app = a.app AND b.callees && a.callees)
        OR callq.callees_busy(a.id, a.app, a.callees)
+), mute AS MATERIALIZED (
+    SELECT p.at FROM picked AS p WHERE p.mute
+), later AS MATERIALIZED (
+    SELECT b.at FROM busy AS b UNION SELECT m.at FROM mute AS m
 ), claimed AS (
     UPDATE callq.jobs AS j SET
-        state = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'scheduled' WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
+        state = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM later)) THEN 'scheduled' WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
             ELSE 'expired' END::callq.job_state,
-        attempt = j.attempt + (j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)))::int,
+        attempt = j.attempt + (j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)))::int,
         -- Twice more before the deadline, if it is near.
-        due_at = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy))
-            THEN least(now() + interval '15 seconds', greatest(j.expires_at - interval '2 seconds', now() + interval '1 second')) ELSE j.due_at END,
-        claim_token = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)) THEN $3::uuid END,
-        lease_until = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM busy)) THEN now() + $5::float8 * interval '1 second' END,
-        reason = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'callee_busy' WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
+        due_at = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM later))
+            THEN least(now() + CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM mute))
+                    -- Many may wait long: ever less often, so that they are in nobody's way.
+                    THEN least(greatest(now() - greatest(least(j.run_at, now()), 'epoch'), interval '15 seconds'), interval '5 minutes')
+                    ELSE interval '15 seconds' END,
+                greatest(j.expires_at - interval '2 seconds', now() + interval '1 second')) ELSE j.due_at END,
+        claim_token = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)) THEN $3::uuid END,
+        lease_until = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)) THEN now() + $5::float8 * interval '1 second' END,
+        reason = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM mute)) THEN 'media_no_credentials'
+            WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'callee_busy' WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
             ELSE callq.why_expired(j.app, greatest(j.due_at, 'epoch'), j.reason, greatest(j.expires_at, 'epoch')) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END

@@ -82,6 +82,8 @@ pub struct JobLine {
     pub metadata: Option<Box<RawValue>>,
     pub ring_policy: Option<Box<RawValue>>,
     pub max_call_seconds: Option<i32>,
+    pub media_url: Option<String>,
+    pub media_options: Option<Box<RawValue>>,
 }
 
 /// Many inserts in one transaction, on a connection of its own: all of them are there at once, or

@@ -90,10 +90,10 @@ WITH given AS (
       AND NOT EXISTS (SELECT FROM overlapped AS o WHERE o.schedule_id = f.schedule_id AND o.nominal_at = f.nominal_at)
 ), inserted AS (
     INSERT INTO callq.jobs (app, robot_account, callees, media_type, room_id, room_id_type, ring_timeout_ms, user_data, offline_push,
-        priority, max_attempts, on_doubt, retry_callees, metadata, ring_policy, max_call_seconds,
+        priority, max_attempts, on_doubt, retry_callees, metadata, ring_policy, max_call_seconds, media_url, media_options,
         run_at, expires_at, schedule_id, nominal_at, nominal_local, nominal_fold)
     SELECT s.app, s.robot_account, s.callees, s.media_type, s.room_id, s.room_id_type, s.ring_timeout_ms, s.user_data, s.offline_push,
-        s.priority, s.max_attempts, s.on_doubt, s.retry_callees, s.metadata, s.ring_policy, s.max_call_seconds, m.run_at, m.expires_at, m.schedule_id, m.nominal_at,
+        s.priority, s.max_attempts, s.on_doubt, s.retry_callees, s.metadata, s.ring_policy, s.max_call_seconds, s.media_url, s.media_options, m.run_at, m.expires_at, m.schedule_id, m.nominal_at,
         m.nominal_local, m.nominal_fold
     FROM makes AS m
     JOIN callq.schedules AS s ON s.id = m.schedule_id

@@ -79,6 +79,8 @@ pub struct FollowedJob {
     pub attempts_used: i32,
     /// How many may be spent.
     pub max_attempts: i32,
+    /// Whether media is to be played into its calls.
+    pub has_media: bool,
     /// How often its callees were rung before without being reached.
     pub redials: i32,
     /// `ring_policy`, as JSON.
@@ -179,6 +181,7 @@ impl Store {
                 on_doubt: row.on_doubt.unwrap_or_default(),
                 attempts_used: row.attempts_used.unwrap_or(0),
                 max_attempts: row.max_attempts.unwrap_or(0),
+                has_media: row.has_media,
                 redials: row.redials.unwrap_or(0),
                 ring_policy: row.ring_policy,
                 app_ring_policy: row.app_ring_policy,

@@ -15,7 +15,7 @@ SELECT c.job_id AS "job_id!", c.attempt AS "attempt!", c.turn AS "turn!", c.call
     c.looks AS "looks!", c.record::text AS record, extract(epoch FROM now() - c.opened_at)::float8 AS "open_s!",
     j.callees AS "callees?", j.robot_account AS "robot?", j.room_id IS NOT NULL AS "own_room!", j.ring_timeout_ms AS "ring_timeout_ms?",
     j.state::text AS "job_state?", j.attempt AS "newest?", j.on_doubt AS "on_doubt?", j.reason AS "reason?",
-    j.redials AS "redials?", j.ring_policy::text AS ring_policy, p.ring_policy::text AS app_ring_policy,
+    j.redials AS "redials?", j.media_url IS NOT NULL AS "has_media!", j.ring_policy::text AS ring_policy, p.ring_policy::text AS app_ring_policy,
     greatest(p.longest_call_s, j.max_call_seconds, p.max_call_seconds) AS "longest_call_s?",
     j.attempts_used AS "attempts_used?", j.max_attempts AS "max_attempts?",
     CASE WHEN isfinite(j.expires_at) THEN extract(epoch FROM j.expires_at - now())::float8 END AS expires_in_s,

@@ -19,6 +19,8 @@ pub struct Gauge {
     pub in_doubt: i64,
     /// How long the oldest due job has been due; zero if none is.
     pub oldest_due: Duration,
+    /// Whether no media is started for it now.
+    pub is_media_paused: bool,
 }
 
 impl Gauge {
@@ -46,6 +48,7 @@ impl Store {
                 dialing: row.dialing,
                 in_doubt: row.in_doubt,
                 oldest_due: seconds(row.oldest_due_s),
+                is_media_paused: row.media_paused,
             })
             .collect())
     }

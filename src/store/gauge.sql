@@ -1,5 +1,5 @@
--- How many jobs of each app are due, dialing and in doubt, each counted up to $1, and for how long the
--- oldest due one has been due.
+-- How many jobs of each app are due, dialing and in doubt, each counted up to $1, for how long the
+-- oldest due one has been due, and whether media of the app is paused.
 --
 -- Finished and future jobs are never read. Index: jobs_due (skipping from app to app), jobs_leases.
 WITH RECURSIVE waiting(name) AS (
@@ -18,7 +18,8 @@ WITH RECURSIVE waiting(name) AS (
 SELECT app.name AS "app!", due.jobs AS "due!",
     (SELECT count(*) FROM leased AS l WHERE l.app = app.name AND l.state = 'dialing') AS "dialing!",
     (SELECT count(*) FROM leased AS l WHERE l.app = app.name AND l.state = 'in_doubt') AS "in_doubt!",
-    coalesce(extract(epoch FROM now() - nullif(oldest.due_at, '-infinity'))::float8, 0) AS "oldest_due_s!"
+    coalesce(extract(epoch FROM now() - nullif(oldest.due_at, '-infinity'))::float8, 0) AS "oldest_due_s!",
+    EXISTS (SELECT FROM callq.apps AS a WHERE a.app = app.name AND a.media_retry_at IS NOT NULL) AS "media_paused!"
 FROM app
 CROSS JOIN LATERAL (
     SELECT count(*) AS jobs FROM (

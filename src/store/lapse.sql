@@ -24,21 +24,20 @@ WITH lapsed AS MATERIALIZED (
     -- One whose attempt somebody has locked waits for the next round; it stops no other.
     WHERE j.ctid = ANY (ARRAY(SELECT l.at FROM lapsed AS l WHERE l.id IN (SELECT h.job_id FROM held AS h)
         OR NOT EXISTS (SELECT FROM callq.attempts AS a WHERE a.job_id = l.id AND a.attempt = l.attempt)))
-    RETURNING j.id, j.attempt, j.app, j.claim_token, j.callees, j.ring_timeout_ms, j.max_call_seconds
+    RETURNING j.id, j.attempt, j.app, j.claim_token, j.callees, j.ring_timeout_ms, j.max_call_seconds, j.media_url IS NOT NULL AS has_media
 ), filed AS (
     UPDATE callq.attempts AS a SET state = 'unknown', class = 'in_doubt', detail = 'the lease lapsed before a reply was recorded'
     FROM doubted AS d WHERE a.job_id = d.id AND a.attempt = d.attempt AND a.state = 'claimed'
-    RETURNING a.job_id, a.attempt, a.app, a.room_id
+    RETURNING a.job_id, a.attempt, a.app, a.room_id, d.callees, d.ring_timeout_ms, d.max_call_seconds, d.has_media
 ), opened AS (
     INSERT INTO callq.calls (job_id, attempt, app, room_id, look_at, callees, live_until, max_seconds, end_at, end_why)
-    SELECT f.job_id, f.attempt, f.app, f.room_id, now(), d.callees, rings.until + greatest(a.longest_call_s, most.seconds, 0) * interval '1 second',
+    SELECT f.job_id, f.attempt, f.app, f.room_id, now(), f.callees, rings.until + greatest(a.longest_call_s, most.seconds, 0) * interval '1 second',
         most.seconds, rings.until + most.seconds * interval '1 second', CASE WHEN most.seconds IS NOT NULL THEN 'max_call_seconds' END
     FROM filed AS f
-    JOIN doubted AS d ON d.id = f.job_id
     LEFT JOIN callq.apps AS a ON a.app = f.app
-    CROSS JOIN LATERAL (SELECT coalesce(d.max_call_seconds, a.max_call_seconds) AS seconds) AS most
-    CROSS JOIN LATERAL (SELECT now() + least(greatest(d.ring_timeout_ms, 0), 600000) * interval '1 millisecond' AS until) AS rings
-    WHERE (SELECT s.outcomes FROM callq.settings AS s)
+    CROSS JOIN LATERAL (SELECT coalesce(f.max_call_seconds, a.max_call_seconds) AS seconds) AS most
+    CROSS JOIN LATERAL (SELECT now() + least(greatest(f.ring_timeout_ms, 0), 600000) * interval '1 millisecond' AS until) AS rings
+    WHERE (SELECT s.outcomes FROM callq.settings AS s) OR f.has_media
     ON CONFLICT (job_id, attempt) DO NOTHING
 )
 SELECT d.id AS "id!", d.attempt AS "attempt!", d.app AS "app!" FROM doubted AS d

@@ -38,6 +38,7 @@ mod schedules;
 mod schema;
 mod settings;
 mod show;
+mod streams;
 mod sweep;
 mod watch;
 mod when;
@@ -76,6 +77,10 @@ pub use schedules::{ScheduleDefinition, ScheduleRow, SkippedRow};
 pub use schema::{Program, Schema};
 pub use settings::DatabaseSettings;
 pub use show::{AttemptRow, JobRow};
+pub use streams::{
+    Look, MediaPause, StreamAnswer, StreamDue, StreamDuty, StreamEnded, StreamGrant, StreamNews,
+    StreamNow, StreamPace, StreamSaid, StreamsTaken,
+};
 pub use sweep::{DueCall, RecordsRow, Sweep, SweepLease};
 pub use watch::Epoch;
 pub use when::{Move, When};

@@ -113,10 +113,10 @@ WITH given AS (
     RETURNING j.*, r.why, r.callees AS missed, r.at
 ), followed AS (
     INSERT INTO callq.jobs (app, robot_account, callees, media_type, room_id, room_id_type, ring_timeout_ms, user_data, offline_push,
-        run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, ring_policy, max_call_seconds, schedule_id,
+        run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, ring_policy, max_call_seconds, media_url, media_options, schedule_id,
         root_id, ring_no, follows_id, redials)
     SELECT e.app, e.robot_account, e.missed, e.media_type, e.room_id, e.room_id_type, e.ring_timeout_ms, e.user_data, e.offline_push,
-        e.at, e.expires_at, e.priority, e.max_attempts, e.on_doubt, e.retry_callees, e.metadata, e.ring_policy, e.max_call_seconds, e.schedule_id,
+        e.at, e.expires_at, e.priority, e.max_attempts, e.on_doubt, e.retry_callees, e.metadata, e.ring_policy, e.max_call_seconds, e.media_url, e.media_options, e.schedule_id,
         coalesce(e.root_id, e.id), e.ring_no + 1, e.id, e.redials + 1
     FROM ended AS e WHERE e.why = 'ring_again'
     ON CONFLICT (root_id, follows_id, redials) WHERE root_id IS NOT NULL DO NOTHING

@@ -13,7 +13,7 @@
 --
 -- Callees that were refused are rung again by a follow-up job, if retry_callees says so. It is the job's only one of
 -- that kind (redials); who was not reached may get another later (outcome.sql).
--- A call that was accepted, or may have been, is followed from here on (callq.calls).
+-- A call that was accepted, or may have been, is followed from here on (callq.calls), and its media (callq.streams).
 -- A cancel that was asked for meanwhile is settled here: rang nobody -> cancelled; rang -> placed, and the call is ended.
 --
 -- Guarantees: rows are locked first, sorted by id, so that two recorders cannot deadlock; a job or an
@@ -30,7 +30,7 @@ WITH result AS (
              delay_s, counts, class, http_status, error_code, error_info, request_id, call_id,
              callee_results, sent_after_s, replied_after_s)
 ), locked AS MATERIALIZED (
-    SELECT j.id, j.state, j.attempt, j.cancel_requested_at, j.callees, j.ring_timeout_ms, j.max_call_seconds
+    SELECT j.id, j.state, j.attempt, j.cancel_requested_at, j.callees, j.ring_timeout_ms, j.max_call_seconds, j.media_url IS NOT NULL AS has_media, j.robot_account
     FROM callq.jobs AS j
     WHERE j.id = ANY ($1::bigint[])
     ORDER BY j.id
@@ -45,7 +45,7 @@ WITH result AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), ready AS MATERIALIZED (
     -- A job that somebody deleted leaves its attempt behind; that still takes its reply.
-    SELECT r.*, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
+    SELECT r.*, l.has_media, l.robot_account, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
         earlier.replied_at AS rang_at, earlier.call_id AS rang_call_id,
         CASE WHEN earlier.replied_at IS NOT NULL THEN 'placed'
              WHEN doubt.lingers THEN 'unresolved'
@@ -87,7 +87,8 @@ WITH result AS (
     FROM ready AS r
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
       AND (a.state IN ('claimed', 'unknown') OR a.state = 'replied' AND a.class = 'in_doubt' AND r.class <> 'in_doubt')
-    RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring
+    RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.room_id_type, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring,
+        r.has_media, r.robot_account
 ), opened AS (
     -- What rang, or may have, is followed until it is known what became of it.
     INSERT INTO callq.calls AS c (job_id, attempt, app, call_id, room_id, look_at, callees, live_until, max_seconds, end_at, end_why)
@@ -108,11 +109,17 @@ WITH result AS (
             WHERE a.item ->> 'Callee_Account' = c.callee AND a.item ->> 'ResultCode' ~ '^-?[0-9]+$'
               AND a.item ->> 'ResultCode' !~ '^-?0+$')
     ) AS rung
-    WHERE f.class IN ('accepted', 'in_doubt') AND (SELECT s.outcomes FROM callq.settings AS s)
+    WHERE f.class IN ('accepted', 'in_doubt') AND ((SELECT s.outcomes FROM callq.settings AS s) OR f.has_media)
     ON CONFLICT (job_id, attempt) DO UPDATE SET
         call_id = coalesce(excluded.call_id, c.call_id), look_at = excluded.look_at, turn = c.turn + 1,
         callees = excluded.callees, live_until = excluded.live_until, max_seconds = excluded.max_seconds,
         end_at = excluded.end_at, end_why = excluded.end_why
+), streamed AS (
+    -- Its media waits for somebody to answer.
+    INSERT INTO callq.streams (job_id, attempt, app, call_id, room_id, room_id_type, robot)
+    SELECT f.job_id, f.attempt, f.app, f.call_id, f.room_id, f.room_id_type, f.robot_account
+    FROM filed AS f WHERE f.has_media AND f.class = 'accepted'
+    ON CONFLICT (job_id, attempt) DO NOTHING
 ), moved AS (
     UPDATE callq.jobs AS j SET
         state = r.becomes,
@@ -143,11 +150,11 @@ WITH result AS (
     -- the deadline of the first. UNIQUE (root_id, follows_id, redials): no result makes two.
     INSERT INTO callq.jobs (app, robot_account, callees, media_type, room_id, room_id_type, ring_timeout_ms, user_data,
         offline_push, run_at, expires_at, priority, max_attempts, on_doubt, retry_callees, metadata, root_id, ring_no,
-        ring_policy, max_call_seconds, follows_id, redials, schedule_id)
+        ring_policy, max_call_seconds, media_url, media_options, follows_id, redials, schedule_id)
     SELECT m.app, m.robot_account, refused.callees, m.media_type, m.room_id, m.room_id_type, m.ring_timeout_ms, m.user_data,
         m.offline_push, now() + m.delay_s * interval '1 second', m.expires_at, m.priority, m.max_attempts, m.on_doubt,
         true, m.metadata, coalesce(m.root_id, m.id), m.ring_no + 1,
-        m.ring_policy, m.max_call_seconds, m.id, m.redials, m.schedule_id
+        m.ring_policy, m.max_call_seconds, m.media_url, m.media_options, m.id, m.redials, m.schedule_id
     FROM moved AS m
     CROSS JOIN LATERAL (
         SELECT array_agg(c.callee ORDER BY c.place) AS callees

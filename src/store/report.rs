@@ -21,6 +21,8 @@ pub enum Report {
     Attempts,
     /// Minutes of ringing and talk, by robot.
     Minutes,
+    /// What was played into calls, by day and robot.
+    Media,
     /// Jobs that ended without a call, and why.
     NotCalled,
     /// What Tencent refused, by hour and code.
@@ -134,6 +136,7 @@ impl Reports {
             Report::Heatmap => rows!("src/store/report_heatmap.sql"),
             Report::Attempts => rows!("src/store/report_attempts.sql"),
             Report::Minutes => rows!("src/store/report_minutes.sql"),
+            Report::Media => rows!("src/store/report_media.sql"),
             Report::NotCalled => rows!("src/store/report_not_called.sql"),
             Report::Errors => rows!("src/store/report_errors.sql"),
             Report::Lateness => rows!("src/store/report_lateness.sql"),

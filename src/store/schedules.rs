@@ -60,6 +60,11 @@ pub struct ScheduleDefinition {
     pub metadata: Value,
     pub ring_policy: Option<Value>,
     pub max_call_seconds: Option<i32>,
+    /// A plan of an earlier version has none.
+    #[serde(default)]
+    pub media_url: Option<String>,
+    #[serde(default)]
+    pub media_options: Option<Value>,
 }
 
 impl ScheduleDefinition {
@@ -98,6 +103,8 @@ impl ScheduleDefinition {
             metadata: Value::Object(serde_json::Map::new()),
             ring_policy: None,
             max_call_seconds: None,
+            media_url: None,
+            media_options: None,
         }
     }
 }

@@ -9,11 +9,12 @@ use sqlx::types::Json;
 use super::connect::bounded;
 use super::{Store, StoreError};
 
-/// A job as `callq jobs show` tells of it. `user_data` and `offline_push` are left in their
-/// columns; only whether they are there is told.
+/// A job as `callq jobs show` tells of it. `user_data`, `offline_push` and `media_url` are
+/// left in their columns; only whether they are there is told.
 #[derive(Clone, Debug, Serialize)]
 #[allow(
     missing_docs,
+    clippy::struct_excessive_bools,
     reason = "each field is the column of callq.jobs with its comment there"
 )]
 pub struct JobRow {
@@ -35,6 +36,7 @@ pub struct JobRow {
     pub ring_timeout_ms: i64,
     pub has_user_data: bool,
     pub has_offline_push: bool,
+    pub has_media_url: bool,
     pub run_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
     /// `None`: no deadline.
@@ -67,6 +69,7 @@ pub struct JobRow {
     pub schedule: Option<String>,
     pub nominal_at: Option<DateTime<Utc>>,
     pub ring_policy: Option<Value>,
+    pub media_options: Option<Value>,
     pub max_call_seconds: Option<i32>,
     pub outcome: Option<String>,
     /// The pause that holds the job's app, if there is one.

@@ -2,9 +2,9 @@
 //! URL, should Tencent repeat what it was sent. The `UserSig` is blinded in the bytes already, see
 //! [`detail`](super::detail).
 
-use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(super) struct Private {
     texts: Vec<String>,
     /// The accounts that were called, which a reply names as they are.
     callees: Vec<String>,
-    patterns: OnceCell<Patterns>,
+    patterns: OnceLock<Patterns>,
 }
 
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl Private {
         Self {
             texts,
             callees: callees.collect(),
-            patterns: OnceCell::new(),
+            patterns: OnceLock::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::circuit::Circuit;
 use super::probe::Pass;
 use crate::call::{AppHealth, JobDefaults};
-use crate::tencent::{TencentClient, UserSigs};
+use crate::tencent::{IngestClient, TencentClient, UserSigs};
 
 /// A job that is refused for its account is taken for the one at fault if another job of the app
 /// was accepted so recently.
@@ -46,6 +46,12 @@ pub(super) struct App {
     pub hints: Notify,
     /// Told when a call is to be ended.
     pub ends: Notify,
+    /// Plays media, if this worker has the app's CAM key.
+    pub ingest: Option<Arc<IngestClient>>,
+    /// Told when Tencent refuses what its media is signed with.
+    pub media_refused: Notify,
+    /// Told when there may be something to do about media.
+    pub media: Notify,
     /// What its jobs have that give none of their own.
     pub defaults: JobDefaults,
     /// Whether this worker is the one that follows the app's calls.
@@ -79,6 +85,7 @@ impl App {
     pub(super) fn new(
         name: String,
         client: TencentClient,
+        ingest: Option<IngestClient>,
         calls_per_second: Option<f64>,
         defaults: JobDefaults,
     ) -> Self {
@@ -93,6 +100,9 @@ impl App {
             refused: Notify::new(),
             hints: Notify::new(),
             ends: Notify::new(),
+            ingest: ingest.map(Arc::new),
+            media_refused: Notify::new(),
+            media: Notify::new(),
             defaults,
             follows: AtomicBool::new(false),
             seen: Mutex::default(),
@@ -109,6 +119,11 @@ impl App {
     /// Whether a pause of this app is being written.
     pub(super) fn is_about_to_pause(&self) -> bool {
         self.pausing.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether this worker has what it takes to supply media for the app's calls.
+    pub(super) fn can_stream(&self) -> bool {
+        self.ingest.is_some()
     }
 
     /// The name of the credentials that the next request is signed with.
@@ -197,7 +212,7 @@ mod tests {
             https_proxy: None,
         });
         let client = client.expect("these settings serve");
-        let app = App::new("default".into(), client, None, JobDefaults::default());
+        let app = App::new("default".into(), client, None, None, JobDefaults::default());
         let (sent, old) = (Instant::now(), app.fingerprint());
         app.accepted(sent);
         app.sign_with(user_sigs("new"));

@@ -215,6 +215,7 @@ impl Claimer {
                     app: ask.app.clone(),
                     granted,
                     lows: ask.lows,
+                    can_stream: self.app(&ask.app).is_some_and(|app| app.can_stream()),
                 });
             }
         }

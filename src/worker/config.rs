@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::call::JobDefaults;
 use crate::store::StoreError;
-use crate::tencent::{TencentClient, UserSigs};
+use crate::tencent::{CamCredential, IngestClient, TencentClient, UserSigs};
 
 /// Reads a secret again from where it stands. An error is a sentence without any part of it.
 pub type ReadAgain<T> = Arc<dyn Fn() -> Result<T, String> + Send + Sync>;
@@ -53,6 +53,10 @@ pub struct WorkerApp {
     pub name: String,
     /// Sends its requests.
     pub client: TencentClient,
+    /// Plays media into its calls; `None` without a CAM key: jobs with media wait.
+    pub ingest: Option<IngestClient>,
+    /// Reads again what media is signed with, if that may change.
+    pub cam_again: Option<ReadAgain<CamCredential>>,
     /// Reads again what it signs with, if that may change.
     pub user_sigs_again: Option<ReadAgain<UserSigs>>,
     /// Its pace; `None` leaves what the database has, 180 at first.
@@ -66,6 +70,7 @@ impl fmt::Debug for WorkerApp {
         f.debug_struct("WorkerApp")
             .field("name", &self.name)
             .field("client", &self.client)
+            .field("ingest", &self.ingest)
             .field("calls_per_second", &self.calls_per_second)
             .field("defaults", &self.defaults)
             .finish_non_exhaustive()

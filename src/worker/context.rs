@@ -125,6 +125,7 @@ impl Context {
     pub(super) fn calls_to_end(&self) {
         for app in &self.apps {
             app.ends.notify_one();
+            app.media.notify_one();
         }
     }
 

@@ -78,6 +78,7 @@ async fn end_due(ctx: &Context, app: &Arc<App>) -> Result<bool, StoreError> {
         asked.extend(done.ok());
     }
     ctx.store.end_asked(&asked).await?;
+    app.media.notify_one();
     Ok(more)
 }
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::app::App;
 use super::context::Context;
-use super::weigh::{suspect, weigh};
+use super::media;
+use super::weigh::{stream_news, suspect, weigh};
 use crate::call::{CallbackEvent, Evidence, Family, Record, Sighting, Transition, culprit};
 use crate::store::{
-    AttemptState, Followed, Heeded, Hint, OpenCall, Settlement, StoreError, WriteBack,
+    AttemptState, Followed, Heeded, Hint, Look, OpenCall, Settlement, StoreError, WriteBack,
 };
 use crate::tencent::read_callback;
 
@@ -260,6 +261,7 @@ async fn settle(
     known: &mut HashMap<String, (i64, i32)>,
 ) -> Result<bool, StoreError> {
     let mut told = told(ctx, app, calls, news, seen).await?;
+    tell_streams(ctx, app, calls, &told, seen).await?;
     let mut batch: Vec<Settlement<'_>> = Vec::new();
     let mut all = true;
     for call in calls {
@@ -287,6 +289,32 @@ async fn settle(
         }
     }
     Ok(all)
+}
+
+/// Has media know of it first: somebody may be listening already.
+async fn tell_streams(
+    ctx: &Context,
+    app: &App,
+    calls: &[OpenCall],
+    told: &HashMap<String, Vec<Evidence>>,
+    seen: &HashMap<(i64, i32), String>,
+) -> Result<(), StoreError> {
+    let with_media = calls
+        .iter()
+        .filter(|call| call.job.as_ref().is_some_and(|job| job.has_media));
+    let news = with_media.filter_map(|call| {
+        let named = seen.get(&(call.job_id, call.attempt));
+        let told = call.call_id.as_ref().or(named).and_then(|id| told.get(id));
+        stream_news(call, told.map_or(&[], Vec::as_slice))
+    });
+    let news: Vec<_> = news.collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    let ended = ctx.store.hear_of_streams(&app.name, &news, Look::AtThese);
+    media::tell(ctx, app, ended.await?);
+    app.media.notify_one();
+    Ok(())
 }
 
 /// What is known of each call, by its `CallId`: this news, and every callback there was. The record

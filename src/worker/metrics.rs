@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::media_metrics::MediaMetrics;
 use crate::call::{Reason, readable};
 use crate::store;
 
@@ -77,6 +78,7 @@ pub struct Metrics {
     at_fault: Gauge<i64, AtomicI64>,
     completed: Family<AppLabel, Counter>,
     sweeping: Family<AppLabel, Gauge<i64, AtomicI64>>,
+    media: MediaMetrics,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -162,6 +164,7 @@ impl Default for Metrics {
         let (history_unsure, results_forgotten) = of_history(&mut registry);
         let (firings, at_fault) = of_schedules(&mut registry);
         let (completed, sweeping) = of_outcomes(&mut registry);
+        let media = MediaMetrics::new(&mut registry);
         Self {
             registry,
             depth,
@@ -183,6 +186,7 @@ impl Default for Metrics {
             at_fault,
             completed,
             sweeping,
+            media,
         }
     }
 }
@@ -222,6 +226,7 @@ impl Metrics {
                 .set(gauge.oldest_due.as_secs_f64());
             let held = pauses.all.is_some() || pauses.apps.contains_key(&gauge.app);
             self.paused.get_or_create(&label).set(i64::from(held));
+            self.media.paused(&gauge.app, gauge.is_media_paused);
         }
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
@@ -239,6 +244,7 @@ impl Metrics {
         drop(self.circuit.get_or_create(&label));
         drop(self.completed.get_or_create(&label));
         drop(self.sweeping.get_or_create(&label));
+        self.media.serve(app);
         for (state, reason) in [
             ("placed", Reason::Accepted),
             ("failed", Reason::Refused),
@@ -338,6 +344,16 @@ impl Metrics {
     pub(super) fn sweeping(&self, app: &str, sweeping: i64) {
         let label = AppLabel { app: readable(app) };
         self.sweeping.get_or_create(&label).set(sweeping);
+    }
+
+    /// Media runs, so long after it was known that somebody had answered.
+    pub(super) fn media_started(&self, app: &str, took: Duration) {
+        self.media.started(app, took);
+    }
+
+    /// Media of a call has ended, or was not started.
+    pub(super) fn media_ended(&self, app: &str, reason: &str) {
+        self.media.ended(app, reason);
     }
 
     pub(super) fn deaf(&self, deaf: i64) {

@@ -20,6 +20,8 @@
 //! - `follow`: what callbacks and records tell of calls is settled; `weigh`, a pure function, says
 //!   what of it.
 //! - `end`: ends calls that were cancelled or last too long.
+//! - `media`: media is started when somebody answers and stopped when the call is over; `stream` is
+//!   one request of it.
 //! - `prune`: deletes what is old, and folds the counts of the reports.
 //! - `rotate`: takes over secrets that were changed while the worker runs.
 //! - `tell`: what an answer means for the app, beyond its job.
@@ -40,6 +42,8 @@ mod ground;
 mod health;
 mod history;
 mod listen;
+mod media;
+mod media_metrics;
 mod metrics;
 mod migrate;
 mod owed;
@@ -56,6 +60,7 @@ mod rotate;
 mod run;
 mod serve;
 mod straggle;
+mod stream;
 mod sweep;
 mod tell;
 mod timetables;

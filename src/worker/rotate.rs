@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::ReadAgain;
 use super::app::App;
 use super::context::Context;
-use crate::tencent::UserSigs;
+use crate::store::MediaPause;
+use crate::tencent::{CamCredential, UserSigs};
 
 /// How often each secret is read again.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -31,6 +32,11 @@ pub(super) enum Rotating {
         app: Arc<App>,
         again: ReadAgain<UserSigs>,
     },
+    /// What an app's media is signed with.
+    Media {
+        app: Arc<App>,
+        again: ReadAgain<CamCredential>,
+    },
     /// How to log in at the database.
     Database {
         in_force: String,
@@ -44,6 +50,11 @@ impl Rotating {
         Self::App { app, again }
     }
 
+    pub(super) fn of_media(app: &Arc<App>, again: ReadAgain<CamCredential>) -> Self {
+        let app = Arc::clone(app);
+        Self::Media { app, again }
+    }
+
     pub(super) fn of_database(in_force: String, again: ReadAgain<String>) -> Self {
         Self::Database { in_force, again }
     }
@@ -52,6 +63,7 @@ impl Rotating {
     fn whose(&self) -> String {
         match self {
             Self::App { app, .. } => format!("the credential of the app {}", app.name),
+            Self::Media { app, .. } => format!("the CAM key of the app {}", app.name),
             Self::Database { .. } => "the database's login".to_owned(),
         }
     }
@@ -60,6 +72,7 @@ impl Rotating {
     fn refused<'a>(&'a self, ctx: &'a Context) -> &'a Notify {
         match self {
             Self::App { app, .. } => &app.refused,
+            Self::Media { app, .. } => &app.media_refused,
             Self::Database { .. } => &ctx.health.login_refused,
         }
     }
@@ -75,6 +88,21 @@ impl Rotating {
                 app.sign_with(found);
                 // Jobs that a pause of the old one held may go.
                 ctx.wake.news();
+            }
+            Self::Media { app, again } => {
+                let Some(ingest) = &app.ingest else {
+                    return Ok(false);
+                };
+                let in_force = ingest.credential().fingerprint();
+                let found = settled(again, CamCredential::fingerprint, &in_force).await?;
+                let Some(found) = found else {
+                    return Ok(false);
+                };
+                ingest.set_credential(found);
+                // A pause of the old one does not hold the new one.
+                let lifted = ctx.store.pause_media(&app.name, MediaPause::Lift).await;
+                lifted.map_err(|error| error.to_string())?;
+                app.media.notify_one();
             }
             Self::Database { in_force, again } => {
                 let Some(found) = settled(again, String::clone, in_force).await? else {

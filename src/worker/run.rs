@@ -15,8 +15,8 @@ use super::place::RECORDING_MARGIN;
 use super::record::Recorder;
 use super::rotate::{self, Rotating};
 use super::{
-    WorkerConfig, WorkerError, beat, claim, end, fire, follow, ground, history, listen, pauses,
-    prune, record, rescue, serve, sweep,
+    WorkerConfig, WorkerError, beat, claim, end, fire, follow, ground, history, listen, media,
+    pauses, prune, record, rescue, serve, sweep,
 };
 use crate::store::{Program, Schema, Store};
 
@@ -75,15 +75,17 @@ impl Worker {
         let login = login.map(|again| Rotating::of_database(config.database_url, again));
         let mut rotating: Vec<Rotating> = login.into_iter().collect();
         for app in config.apps {
-            let again = app.user_sigs_again;
+            let (again, cam_again) = (app.user_sigs_again, app.cam_again);
             let app = Arc::new(App::new(
                 app.name,
                 app.client,
+                app.ingest,
                 app.calls_per_second,
                 app.defaults,
             ));
             if serve::serve(&store, &app).await?.is_ok() {
                 rotating.extend(again.map(|again| Rotating::of_app(&app, again)));
+                rotating.extend(cam_again.map(|again| Rotating::of_media(&app, again)));
                 apps.push(app);
             } else {
                 refusals.push(serve::refusal(&app));
@@ -187,6 +189,7 @@ impl Worker {
             duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), sweep::run));
             duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), follow::run));
             duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), end::run));
+            duties.spawn(restarted(Arc::clone(&ctx), Arc::clone(app), media::run));
         }
         duties.close();
 
@@ -251,7 +254,7 @@ where
         if done.is_err() {
             tracing::error!(
                 app = app.name,
-                "a fault in callq: following calls has ended, and is begun anew"
+                "a fault in callq: following calls, or their media, has ended, and is begun anew"
             );
             ctx.sleep_or_stop(RESTART_AFTER).await;
         }

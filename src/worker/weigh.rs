@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::sweep::LAG_S;
 use crate::call::{
-    CallOutcome, DOUBT_ENDS_AFTER, Evidence, OutcomeSource, Record, Redial, RingPolicy, RoomIdType,
-    RoomOwner, Suspect, outcomes, redial,
+    CallOutcome, DOUBT_ENDS_AFTER, Evidence, Happened, MemberAction, OutcomeSource, Record, Redial,
+    RingPolicy, RoomIdType, RoomOwner, Suspect, outcomes, redial,
 };
-use crate::store::{FollowedJob, OpenCall, Settlement};
+use crate::store::{FollowedJob, OpenCall, Settlement, StreamNews};
 use crate::tencent::{HostKind, RECORDS_KEPT_S, read_callee_results};
 
 /// What is reckoned with beyond the longest ring and the longest call, before it is taken for
@@ -79,6 +79,41 @@ pub(super) fn weigh(
         record,
         call_id,
         redial,
+    })
+}
+
+/// What the evidence says of a call's media: whether somebody is there to listen, and whether it is
+/// over. `None`: nothing.
+pub(super) fn stream_news(call: &OpenCall, told: &[Evidence]) -> Option<StreamNews> {
+    let callees = &call.job.as_ref()?.callees;
+    let accepted = |record: &Record| record.accepted_at_s.is_some_and(|at| at > 0);
+    let (mut answered, mut over) = (false, is_given_up(call));
+    for piece in told {
+        match piece {
+            Evidence::Reply(_) => {}
+            Evidence::Record(record) => {
+                over = true;
+                answered |= accepted(record);
+            }
+            Evidence::Callback(event) => match &event.happened {
+                Happened::Started { .. } => {}
+                Happened::Ended(record) => {
+                    over = true;
+                    answered |= accepted(record);
+                }
+                Happened::MemberChanged { changes, .. } => {
+                    answered |= changes.iter().any(|change| {
+                        change.action == MemberAction::Answer && callees.contains(&change.account)
+                    });
+                }
+            },
+        }
+    }
+    (answered || over).then_some(StreamNews {
+        job_id: call.job_id,
+        attempt: call.attempt,
+        answered,
+        over,
     })
 }
 
@@ -201,6 +236,7 @@ mod tests {
                 ring_policy: None,
                 app_ring_policy: None,
                 longest_call: Duration::from_mins(30),
+                has_media: false,
             }),
         }
     }

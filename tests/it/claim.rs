@@ -193,6 +193,7 @@ async fn a_claim_whose_answer_was_lost_is_given_back_by_its_token() {
         app: "default".to_owned(),
         granted: 10,
         lows: Lows::default(),
+        can_stream: true,
     };
     let token = Uuid::new_v4();
     let claims = store
@@ -229,6 +230,7 @@ async fn a_claim_locks_and_takes_no_more_than_it_is_granted() {
         app: "default".to_owned(),
         granted: 7,
         lows: Lows::default(),
+        can_stream: true,
     };
     let claims = store
         .claim(&[order], Uuid::new_v4(), "a test", Duration::from_secs(30))

@@ -9,14 +9,16 @@ use uuid::Uuid;
 use crate::support::Database;
 
 /// What a user may give and change.
-const USERS_COLUMNS: [&str; 20] = [
+const USERS_COLUMNS: [&str; 22] = [
     "app",
     "callees",
     "expires_at",
     "idempotency_key",
     "max_attempts",
     "max_call_seconds",
+    "media_options",
     "media_type",
+    "media_url",
     "metadata",
     "offline_push",
     "on_doubt",
@@ -213,7 +215,11 @@ async fn no_view_is_made_from_user_data_or_offline_push() {
              WHERE d.refobjid = 'callq.jobs'::regclass AND a.attname IN ({columns})"
         )
     };
-    let private = names(&database, &reading("'user_data', 'offline_push'")).await;
+    let private = names(
+        &database,
+        &reading("'user_data', 'offline_push', 'media_url'"),
+    )
+    .await;
     assert_eq!(private, Vec::<String>::new());
     assert!(
         !names(&database, &reading("'callees'")).await.is_empty(),

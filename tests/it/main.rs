@@ -17,6 +17,7 @@ mod grants;
 mod ingest;
 mod insert;
 mod keeping;
+mod media;
 mod model;
 mod odd_records;
 mod outage;

@@ -481,6 +481,7 @@ async fn claimed(store: &Store) -> (Claimed, Uuid) {
         app: "default".to_owned(),
         granted: 1,
         lows: Lows::default(),
+        can_stream: true,
     };
     let token = Uuid::new_v4();
     let orders = [order];

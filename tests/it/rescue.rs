@@ -15,6 +15,7 @@ async fn lost_worker(rig: &Rig) {
         app: "default".to_owned(),
         granted: 1,
         lows: Lows::default(),
+        can_stream: true,
     };
     let claims = store
         .claim(

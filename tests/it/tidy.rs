@@ -512,6 +512,9 @@ async fn every_reason_that_is_given_is_explained_in_the_database() {
             "cancel_too_late",
             "ring_deadline",
             "ring_schedule_stopped",
+            "media_refused",
+            "media_room_unknown",
+            "media_stopped",
         ] {
             let branches = ["THEN", "ELSE"].map(|how| format!("{how} '{word}'"));
             if branches.iter().any(|branch| source.text.contains(branch)) {

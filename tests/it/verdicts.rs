@@ -58,6 +58,8 @@ async fn every_code_leads_to_the_state_reason_attempts_and_time_of_its_class() {
                 SANDBOX_SECRET_KEY,
                 Duration::from_secs(8),
             ),
+            ingest: None,
+            cam_again: None,
             user_sigs_again: None,
             calls_per_second: Some(5000.0),
             defaults: JobDefaults::default(),

@@ -10,7 +10,7 @@ use super::times::{self, Moment};
 use crate::store::JobLine;
 
 /// Every column that a user may give.
-pub(super) const COLUMNS: [&str; 20] = [
+pub(super) const COLUMNS: [&str; 22] = [
     "robot_account",
     "callees",
     "run_at",
@@ -31,6 +31,8 @@ pub(super) const COLUMNS: [&str; 20] = [
     "metadata",
     "ring_policy",
     "max_call_seconds",
+    "media_url",
+    "media_options",
 ];
 
 /// Between two callees of one cell or flag.
@@ -69,6 +71,8 @@ pub(super) fn set(job: &mut JobLine, column: &str, value: &str) -> Result<(), St
         "metadata" => job.metadata = Some(json(column, value)?),
         "ring_policy" => job.ring_policy = Some(json(column, value)?),
         "max_call_seconds" => job.max_call_seconds = Some(whole(column, value)?),
+        "media_url" => job.media_url = Some(text(column, value)?),
+        "media_options" => job.media_options = Some(json(column, value)?),
         "app" => job.app = Some(text(column, value)?),
         "robot_account" => job.robot_account = Some(text(column, value)?),
         "media_type" => job.media_type = Some(text(column, value)?),
@@ -98,7 +102,7 @@ pub(super) fn set_json(job: &mut JobLine, column: &str, value: &RawValue) -> Res
             job.callees = Some(list(raw)?);
             Ok(())
         }
-        ("offline_push" | "metadata" | "ring_policy", _) => set(job, column, raw),
+        ("offline_push" | "metadata" | "ring_policy" | "media_options", _) => set(job, column, raw),
         (_, Some(b'"')) => {
             let value: String = serde_json::from_str(raw)
                 .map_err(|_| format!("{column} has an escape that stands for no character"))?;
@@ -220,7 +224,7 @@ mod tests {
     fn every_column_takes_a_value() {
         for column in COLUMNS {
             let value = match column {
-                "offline_push" | "metadata" | "ring_policy" => "{}",
+                "offline_push" | "metadata" | "ring_policy" | "media_options" => "{}",
                 "retry_callees" => "true",
                 "ttl" => "15m",
                 "run_at" | "expires_at" => "in 10m",

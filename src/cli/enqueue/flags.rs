@@ -101,6 +101,16 @@ pub(super) struct Columns {
     /// never]
     #[arg(long, value_name = "SECONDS")]
     max_call_seconds: Option<String>,
+
+    /// What the robot plays when somebody answers: a file or stream, https://, http:// or rtmp://
+    /// [default: silence]
+    #[arg(long, value_name = "URL")]
+    media_url: Option<String>,
+
+    /// How it is played, as {"repeat": -1, "volume": 80}, or @ and the name of a file
+    /// [default: once]
+    #[arg(long, value_name = "JSON|@FILE")]
+    media_options: Option<String>,
 }
 
 impl Columns {
@@ -132,11 +142,14 @@ impl Columns {
             ("metadata", &self.metadata),
             ("ring_policy", &self.ring_policy),
             ("max_call_seconds", &self.max_call_seconds),
+            ("media_url", &self.media_url),
+            ("media_options", &self.media_options),
         ];
         let mut job = JobLine::default();
         for (column, value) in given {
             let Some(value) = value else { continue };
-            let from_file = matches!(column, "offline_push" | "metadata" | "ring_policy");
+            let objects = ["offline_push", "metadata", "ring_policy", "media_options"];
+            let from_file = objects.contains(&column);
             let content = match value.strip_prefix('@') {
                 Some(path) if from_file => &flag_file(column, Path::new(path))?,
                 _ => value,

@@ -93,6 +93,19 @@ pub(super) fn made_by(id: Option<i64>, name: Option<&str>) -> Option<String> {
     name.map(readable).or(gone)
 }
 
+/// Which of the private columns are given.
+fn unseen(job: &JobRow) -> String {
+    let unseen: Vec<&str> = [
+        ("user_data", job.has_user_data),
+        ("offline_push", job.has_offline_push),
+        ("media_url", job.has_media_url),
+    ]
+    .into_iter()
+    .filter_map(|(name, there)| there.then_some(name))
+    .collect();
+    unseen.join(", ")
+}
+
 fn facts(job: &JobRow) -> Table {
     let mut table = Table::new();
     table
@@ -156,19 +169,14 @@ fn facts(job: &JobRow) -> Table {
     row("ring_policy", policy);
     let seconds = job.max_call_seconds;
     row("max_call_seconds", seconds.map(|s| s.to_string()));
+    let options = job.media_options.as_ref();
+    row("media_options", options.map(|o| readable(&o.to_string())));
     row("idempotency_key", text(&job.idempotency_key));
     row(
         "metadata",
         Some(readable(job.metadata.get())).filter(|m| m != "{}"),
     );
-    let unseen: Vec<&str> = [
-        ("user_data", job.has_user_data),
-        ("offline_push", job.has_offline_push),
-    ]
-    .into_iter()
-    .filter_map(|(name, there)| there.then_some(name))
-    .collect();
-    row("not shown", Some(unseen.join(", ")));
+    row("not shown", Some(unseen(job)));
     row("cancel requested", job.cancel_requested_at.map(time));
     row("call_id", text(&job.call_id));
     row("callee results", job.callee_results.as_ref().map(callees));

@@ -101,6 +101,7 @@ impl Form {
             Report::Heatmap => &HEATMAP,
             Report::Attempts => &ATTEMPTS,
             Report::Minutes => &MINUTES,
+            Report::Media => &MEDIA,
             Report::NotCalled => &NOT_CALLED,
             Report::Errors => &ERRORS,
             Report::Lateness => &LATENESS,
@@ -200,6 +201,26 @@ static MINUTES: Form = Form {
     definitions: &[
         "Minutes are summed over callees, as far as they are known; the most talk first.",
         "longest talk: of one callee.",
+    ],
+};
+
+static MEDIA: Form = Form {
+    title: "What was played into calls, by day and robot",
+    if_empty: "no call of these days had a media_url and was answered",
+    spans_days: true,
+    columns: &[
+        column("day", "day", Unit::Text),
+        column("robot", "robot", Unit::Text),
+        column("started", "started", Unit::Number),
+        column("minutes", "minutes", Unit::Number),
+        column("failed", "failed", Unit::Number),
+    ],
+    chart: Chart::Bars("minutes"),
+    definitions: &[
+        "minutes: from when it was known to run until it was known to be stopped; what ended by \
+         itself was billed for less.",
+        "failed: somebody answered and it did not start, or was lost sight of; callq.streams has \
+         why.",
     ],
 };
 

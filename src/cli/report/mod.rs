@@ -79,6 +79,8 @@ enum Name {
     Attempts,
     /// How long phones rang and how long was talked, by robot
     Minutes,
+    /// What was played into calls with a media_url, by day and robot
+    Media,
     /// Jobs that ended without a call, and why
     NotCalled,
     /// What Tencent refused, by hour and code
@@ -98,6 +100,7 @@ impl Name {
             Self::Heatmap => Kind::Heatmap,
             Self::Attempts => Kind::Attempts,
             Self::Minutes => Kind::Minutes,
+            Self::Media => Kind::Media,
             Self::NotCalled => Kind::NotCalled,
             Self::Errors => Kind::Errors,
             Self::Lateness => Kind::Lateness,

@@ -58,7 +58,7 @@ pub(super) struct Apply {
     #[arg(long)]
     keep_firings: bool,
 
-    /// Show user_data and offline_push where they differ
+    /// Show user_data, offline_push and media_url where they differ
     #[arg(long)]
     show_user_data: bool,
 

@@ -1,5 +1,5 @@
 //! What a user gives of a schedule, as fields with a name and a text: for plans, tables and
-//! programs. `user_data` and `offline_push` are shown only to who asks for them.
+//! programs. `user_data`, `offline_push` and `media_url` are shown only to who asks for them.
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ impl Private {
 }
 
 /// The fields that are personal.
-const PRIVATE: [&str; 2] = ["user_data", "offline_push"];
+const PRIVATE: [&str; 3] = ["user_data", "offline_push", "media_url"];
 
 /// The value of a field; empty: not given.
 #[derive(PartialEq)]
@@ -118,6 +118,8 @@ pub(super) fn fields(definition: &ScheduleDefinition) -> Vec<(&'static str, Text
         ("metadata", object(Some(&d.metadata))),
         ("ring_policy", object(d.ring_policy.as_ref())),
         ("max_call_seconds", Text::of(d.max_call_seconds)),
+        ("media_url", Text::of(d.media_url.as_ref())),
+        ("media_options", object(d.media_options.as_ref())),
     ]
 }
 
@@ -291,6 +293,8 @@ pub(super) fn definition(file: &ScheduleFile) -> ScheduleDefinition {
         metadata: Value::Object(call.metadata.clone()),
         ring_policy: file.ring_policy.clone().map(Value::Object),
         max_call_seconds: call.max_call_seconds.map(small),
+        media_url: call.media_url.clone(),
+        media_options: call.media_options.clone().map(Value::Object),
     }
 }
 

@@ -31,7 +31,8 @@ const NOTES_TOLD_MAX: usize = 20;
 /// Everything about a schedule: what it is, the next ten firings, the last ones, what was skipped.
 ///
 /// The next firings are reckoned by this program, in the schedule's zone and in UTC, with what
-/// changes of the clock do to them. user_data and offline_push are only shown if asked for.
+/// changes of the clock do to them. user_data, offline_push and media_url are only
+/// shown if asked for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_field_names, reason = "the flag is called so")]
@@ -39,7 +40,7 @@ pub(super) struct Show {
     #[command(flatten)]
     which: Which,
 
-    /// Show user_data and offline_push too
+    /// Show user_data, offline_push and media_url too
     #[arg(long)]
     show_user_data: bool,
 
@@ -128,6 +129,7 @@ fn facts(row: &ScheduleRow, private: Private) -> Table {
     let given = [
         ("user_data", row.definition.user_data.is_some()),
         ("offline_push", row.definition.offline_push.is_some()),
+        ("media_url", row.definition.media_url.is_some()),
     ];
     let unseen = given
         .into_iter()

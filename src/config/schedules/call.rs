@@ -7,14 +7,14 @@ use serde_json::{Map, Value as Json};
 
 use super::keys::{self, Key};
 use super::reader::{Found, Reader, Values};
-use crate::call::{InvalidField, OnDoubt, StartCall, StartCallFields};
+use crate::call::{InvalidField, MediaSource, OnDoubt, StartCall, StartCallFields};
 
 /// The longest `metadata` as PostgreSQL prints it, as in `callq.check_job`.
 const METADATA_BYTES_MAX: usize = 8192;
 
 /// What every job of a schedule is made of: the columns of `callq.jobs`.
 ///
-/// `Debug` shows neither `user_data` nor `offline_push` nor `metadata`.
+/// `Debug` shows neither `user_data` nor `offline_push` nor `metadata` nor `media_url`.
 #[derive(Clone, PartialEq)]
 #[allow(missing_docs, reason = "each field is the column of callq.jobs")]
 pub struct CallTemplate {
@@ -32,6 +32,8 @@ pub struct CallTemplate {
     pub retry_callees: bool,
     pub metadata: Map<String, Json>,
     pub max_call_seconds: Option<i64>,
+    pub media_url: Option<String>,
+    pub media_options: Option<Map<String, Json>>,
 }
 
 impl fmt::Debug for CallTemplate {
@@ -104,6 +106,7 @@ pub(super) fn call<'a>(reader: &mut Reader<'a>, values: &Values<'_, 'a>) -> Opti
     let retry_callees = reader.truth(values, keys::RETRY_CALLEES);
     let metadata = metadata(reader, values);
     let max_call_seconds = within(reader, values, keys::MAX_CALL_SECONDS, 10, 86_400);
+    let (media_url, media_options) = media(reader, values);
     for key in [keys::ROBOT_ACCOUNT, keys::CALLEES] {
         if !values.contains_key(key.name) {
             reader.missing(key);
@@ -124,6 +127,8 @@ pub(super) fn call<'a>(reader: &mut Reader<'a>, values: &Values<'_, 'a>) -> Opti
         retry_callees: retry_callees.unwrap_or(false),
         metadata,
         max_call_seconds,
+        media_url,
+        media_options,
     })
 }
 
@@ -185,6 +190,30 @@ fn within<'a>(
         reader.refuse(key, at, value);
     }
     Some(value)
+}
+
+fn media<'a>(
+    reader: &mut Reader<'a>,
+    values: &Values<'_, 'a>,
+) -> (Option<String>, Option<Map<String, Json>>) {
+    let url = reader.text(values, keys::MEDIA_URL);
+    let options = reader.object(values, keys::MEDIA_OPTIONS);
+    if let Some(url) = &url {
+        reader.judge(url.at, MediaSource::new(&url.value, None).map(drop));
+    }
+    if let Some(options) = &options {
+        // The URL has been judged.
+        let judged = MediaSource::new("https://host/", Some(&options.value)).map(drop);
+        reader.judge(options.at, judged);
+        if !values.contains_key(keys::MEDIA_URL.name) {
+            let what = "call.media_options stands alone: must be given together with media_url";
+            reader.fault(options.at, what);
+        }
+    }
+    (
+        url.map(|url| url.value),
+        options.map(|options| options.value),
+    )
 }
 
 fn metadata<'a>(reader: &mut Reader<'a>, values: &Values<'_, 'a>) -> Map<String, Json> {

@@ -127,6 +127,13 @@ keys! {
     MAX_CALL_SECONDS Call "max_call_seconds": "a whole number from 10 to 86400",
         "as the app's configuration has it, else never",
         "After how many seconds of talk a call is ended.";
+    MEDIA_URL Call "media_url":
+        "1 to 1024 bytes that begin with https://, http:// or rtmp://",
+        "silence, unless your application supplies sound",
+        "What the robot plays when somebody answers. Never shown without `--show-user-data`.";
+    MEDIA_OPTIONS Call "media_options":
+        "a table such as { repeat = -1, volume = 80, max_minutes = 10 }", "played once",
+        "How `media_url` is played.";
 }
 
 /// The section of the call.

@@ -94,6 +94,8 @@ fn a_file_may_have_every_key() {
         on_doubt = 'hold'
         retry_callees = true
         max_call_seconds = 600
+        media_url = 'https://media.example/hello.mp3'
+        media_options = { repeat = -1, volume = 80, max_minutes = 5 }
         [call.offline_push]
         Title = 'T'
         BadgeAddNum = 1

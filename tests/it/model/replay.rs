@@ -181,6 +181,7 @@ impl Real {
             app: "default".to_owned(),
             granted: 1,
             lows: Lows::default(),
+            can_stream: true,
         };
         let name = format!("worker {worker}");
         let claims = self

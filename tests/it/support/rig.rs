@@ -112,6 +112,8 @@ impl Rig {
             apps: vec![WorkerApp {
                 name: "default".to_owned(),
                 client: client(host, SANDBOX_SECRET_KEY, Duration::from_secs(8)),
+                ingest: None,
+                cam_again: None,
                 user_sigs_again: None,
                 calls_per_second: Some(5000.0),
                 defaults: JobDefaults::default(),

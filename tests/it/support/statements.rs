@@ -19,7 +19,7 @@ macro_rules! statements {
 
 statements! {
     apps: "bigint, float8, bigint",
-    claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[]",
+    claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[], bool[]",
     expire: "text, int2, timestamptz, bigint, bigint",
     fire: "bigint[], bigint[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], text[], \
         float8[], int[], text[], text, bigint[], timestamptz[], timestamp[], int2[], timestamptz[], \
@@ -49,7 +49,7 @@ pub(crate) const LOWS: &str = "'{-infinity}', '{-infinity}', '{-infinity}', '{-i
 
 /// A claim of at most `slots` jobs of the app `default`.
 pub(crate) fn claim_of(slots: u32, token: &str) -> String {
-    format!("'{{default}}', '{{{slots}}}', '{token}', 'worker', 30, {LOWS}")
+    format!("'{{default}}', '{{{slots}}}', '{token}', 'worker', 30, {LOWS}, '{{true}}'")
 }
 
 /// One result: what the attempt `attempt` of job `job_id` under `token` led to.

@@ -67,6 +67,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0014_reports.sql",
         "c64001059c0f819c607c36cb7467a60dbdc24891247beee82294cd1843d599d2",
     ),
+    (
+        "0015_media.sql",
+        "1200da415049b94b079e16ba73eacc242fa40c155689dae09a75768cd4a906c7",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
