@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules follow bench-schedules bench-callbacks bench-reports fuzz
+.PHONY: demo test ci chaos kills failover model schedules follow media bench-schedules bench-callbacks bench-reports fuzz
 demo:
 	@./demo
 test:
@@ -27,6 +27,11 @@ schedules:
 # second without callbacks; optimised.
 follow:
 	CALLQ_FOLLOW_CALLS=5000 ./test --release --test it follow:: -- --nocapture --include-ignored
+# 1,000 calls with media, while workers are killed and replies and callbacks get lost; then how long it takes from an
+# answer to the start, on a machine that should have nothing else to do.
+media:
+	CALLQ_MEDIA_CALLS=1000 ./test --release --test it media::crowd::whatever -- --nocapture
+	./test --release --test it media::crowd::how_long -- --ignored --nocapture
 # How fast one worker fires schedules, on a database that is thrown away.
 bench-schedules:
 	SQLX_OFFLINE=true cargo build --release --locked --bin callq --bench schedules

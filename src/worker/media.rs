@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_secs(1);
 const LOOK_APART: Duration = Duration::from_millis(250);
 
 /// The shortest sleep while there is more to do: what is due meanwhile goes together.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often calls that ring are asked about, a second: some of the 200 that Tencent takes are left
 /// for others who ask.

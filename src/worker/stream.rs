@@ -26,7 +26,9 @@ const NO_ROOM_TRIES: i32 = 4;
 /// How long media of an app is paused at first when its credentials or package are refused.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// A call that Tencent does not know of any more is over, as its record will tell.
+/// A call that Tencent does not know of any more is over, as its record will tell. One that was
+/// placed just now it may not know of yet.
+const GONE_TRIES: i32 = 4;
 const GONE_AGAIN: Duration = Duration::from_secs(10);
 
 /// How often, and after the worker was asked to stop for how long, it is tried to write down a
@@ -40,7 +42,8 @@ pub(super) async fn serve(ctx: &Context, app: &App, due: StreamDue) {
         return;
     };
     match due.duty {
-        StreamDuty::Ask => ask(ctx, app, &due).await,
+        // What rings on is asked about again in its time.
+        StreamDuty::Ask => return ask(ctx, app, &due).await,
         StreamDuty::Start => {
             let (said, detail, again) = start(ctx, app, ingest, &due).await;
             note(ctx, app, &due, said, detail, again).await;
@@ -84,11 +87,13 @@ async fn ask(ctx: &Context, app: &App, due: &StreamDue) {
             if let Err(error) = heard.await {
                 ctx.health.failed(&error);
             }
+            app.media.notify_one();
             return;
         }
         // It rings: asked again in a second, as it stands in the row.
-        Judgement::Done if asked.call.is_some() => return,
-        Judgement::Done | Judgement::TryAgain => GONE_AGAIN,
+        Judgement::Done if asked.call.is_some() || due.tries < GONE_TRIES => return,
+        Judgement::TryAgain => return,
+        Judgement::Done => GONE_AGAIN,
         Judgement::Refused | Judgement::AppFault | Judgement::Unknown => AGAIN_MAX,
     };
     note(ctx, app, due, StreamSaid::Unknown, None, Some(again)).await;

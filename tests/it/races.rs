@@ -58,9 +58,9 @@ async fn race<F: Future<Output = ()>>(
 }
 
 fn gated_claim() -> Statement {
-    statements::claim().with(
-        "AS granted(app, slots, low0, low1, low2, low3, streams)\n",
-        &format!("AS granted(app, slots, low0, low1, low2, low3, streams)\n    JOIN (SELECT 1 AS one) AS gate ON {GATE}\n"))
+    const GRANTED: &str = "AS granted(app, slots, low0, low1, low2, low3, streams)\n";
+    let gated = format!("{GRANTED}    JOIN (SELECT 1 AS one) AS gate ON {GATE}\n");
+    statements::claim().with(GRANTED, &gated)
 }
 
 fn gated_record() -> Statement {

@@ -76,7 +76,7 @@ async fn whatever_is_killed_or_lost_nothing_plays_too_early_or_for_ever_and_nobo
     let placed = format!("SELECT count(*) >= {calls} FROM callq.streams");
     let until = Instant::now() + 4 * SURELY;
     while !rig.value::<bool>(&placed).await {
-        let again = Instant::now() + Duration::from_secs(3);
+        let again = Instant::now() + Duration::from_secs(6);
         for command in ["StartStreamIngest", "StopStreamIngest"] {
             let lost = Fault::new(FaultKind::CloseAfterReading).for_command(command);
             let lost = if dice.bool() {
@@ -138,7 +138,7 @@ async fn whatever_is_killed_or_lost_nothing_plays_too_early_or_for_ever_and_nobo
 async fn waits(rig: &Rig, calls: u32) -> Vec<i64> {
     answering(rig, 15);
     let mut config = player(rig);
-    config.apps[0].calls_per_second = Some(10.0);
+    config.apps[0].calls_per_second = Some(5.0);
     let worker = rig.worker_with(config).await;
     insert(rig, calls).await;
     until_ended(rig, i64::from(calls)).await;
@@ -156,11 +156,12 @@ fn share(waits: &[i64], hundredths: usize) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "two minutes, and a measurement: run it on a machine that has nothing else to do"]
+#[ignore = "two minutes, and a figure of time: make media"]
 async fn how_long_it_takes_from_an_answer_to_the_start() {
     let calls = calls(300);
     let asking = Rig::with_sandbox(sandbox(1.0)).await;
     let (told, web) = with_callbacks(1.0, CallbackFaults::default()).await;
+    let mut too_slow = Vec::new();
     for (how, rig, most_ms) in [("by asking", &asking, 1500), ("by callbacks", &told, 300)] {
         let waits = waits(rig, calls).await;
         let [p50, p95, p99] = [50, 95, 99].map(|of| share(&waits, of));
@@ -168,7 +169,8 @@ async fn how_long_it_takes_from_an_answer_to_the_start() {
         println!(
             "{how}, {calls} calls: p50 {p50} ms, p95 {p95} ms, p99 {p99} ms, longest {longest} ms"
         );
-        assert!(p95 < most_ms, "{how}: p95 is {p95} ms");
+        too_slow.extend((p95 >= most_ms).then_some(how));
     }
+    assert!(too_slow.is_empty(), "{too_slow:?}");
     web.stop().await;
 }

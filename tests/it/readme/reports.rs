@@ -26,6 +26,7 @@ const CALLS: &str = "
     SELECT '2030-01-07 08:00+00', 'clinic', 0, callq.lateness_bucket(ms), n, ms FROM (VALUES (8.0::float8, 60), (15, 30), (90, 9), (700, 1)) AS k(ms, n);
     INSERT INTO callq.refusal_counts VALUES ('2030-01-07 08:00+00', 'clinic', 0, 'safe', 60011, 12, '2030-01-07 08:03+00', '6d8c-17');
     INSERT INTO callq.not_called_counts VALUES ('2030-01-07 08:00+00', 'clinic', 0, 'expired', 'expired_app_paused', 7), ('2030-01-07 08:00+00', 'clinic', 0, 'unresolved', 'unresolved', 1);
+    INSERT INTO callq.stream_counts VALUES ('2030-01-07 08:00+00', 'clinic', 0, 'nurse', 170, 12750, 4), ('2030-01-07 09:00+00', 'clinic', 0, 'desk', 25, 1500, 0);
     ALTER TABLE callq.jobs DISABLE TRIGGER USER;
     INSERT INTO callq.jobs (id, app, robot_account, callees, run_at, due_at, expires_at, state, reason, outcome, attempt, placed_at, finished_at, lease_until,
         schedule_id, nominal_local, nominal_fold)
@@ -44,7 +45,7 @@ const CALLS: &str = "
     INSERT INTO callq.skipped_firings (schedule_id, app, name, reason, first_nominal_at, last_nominal_at, firings) SELECT id, app, name, 'missed', now(), now(), 2 FROM callq.schedules";
 
 /// A question to each view.
-const QUESTIONS: [(&str, &str); 14] = [
+const QUESTIONS: [(&str, &str); 15] = [
     (
         "outcomes_daily",
         "SELECT day, sum(legs) AS legs, sum(answered) AS answered,\n\
@@ -66,6 +67,11 @@ const QUESTIONS: [(&str, &str); 14] = [
         "talk_minutes",
         "SELECT robot, sum(answered) AS answered, sum(talk_minutes) AS minutes, max(longest_talk_seconds) AS longest_s\n\
          FROM callq.talk_minutes WHERE day >= '2030-01-01' GROUP BY robot ORDER BY minutes DESC",
+    ),
+    (
+        "media_minutes",
+        "SELECT robot, sum(started) AS started, sum(minutes) AS minutes, sum(failed) AS failed\n\
+         FROM callq.media_minutes WHERE day >= '2030-01-01' GROUP BY robot ORDER BY robot",
     ),
     (
         "not_called",
