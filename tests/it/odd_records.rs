@@ -54,7 +54,7 @@ impl Odd {
         at.timestamp() + i64::try_from(then.elapsed().as_millis()).unwrap() * self.speed / 1000
     }
 
-    fn answer(&self, status: StatusCode, body: impl ToString) -> Response {
+    fn answer(&self, status: StatusCode, body: &impl ToString) -> Response {
         let date = DateTime::from_timestamp(self.now() + self.date_off_s, 0).unwrap();
         let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         (status, [(header::DATE, date)], body.to_string()).into_response()
@@ -75,7 +75,7 @@ async fn ring(State(odd): State<Arc<Odd>>, Json(body): Json<Value>) -> Response 
         "MediaType": "Audio", "CallType": "SingleCall", "StartTime": now, "EndTime": now + 20, "AcceptTime": 0,
         "CallResult": "NotAnswer", "CalleeList_Account": body["CalleeList_Account"],
         "RoomId": body["CallInfo"]["RoomId"], "RoomIdType": 2}));
-    odd.answer(StatusCode::BAD_GATEWAY, "<html>")
+    odd.answer(StatusCode::BAD_GATEWAY, &"<html>")
 }
 
 async fn list(State(odd): State<Arc<Odd>>, Json(body): Json<Value>) -> Response {
@@ -91,7 +91,7 @@ async fn list(State(odd): State<Arc<Odd>>, Json(body): Json<Value>) -> Response 
     let response = json!({"TotalNum": records.len(), "Page": 1, "CallRecordList": records});
     let envelope = json!({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "RequestId": "r",
         "Response": response});
-    odd.answer(StatusCode::OK, envelope)
+    odd.answer(StatusCode::OK, &envelope)
 }
 
 /// A job in doubt with such a service, from when its clock is known.
