@@ -9,7 +9,7 @@
 //! Arrows point down only:
 //!
 //! ```text
-//! main -> cli -> dev -> { worker, web, sandbox } -> { store, tencent } -> { call, schedule }
+//! main -> cli -> bench -> dev -> { worker, web, sandbox } -> { store, tencent } -> { call, schedule }
 //! ```
 //!
 //! `config` is the only reader of environment and files; only `cli` uses it.
@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod web;
 pub mod worker;
 
+pub mod bench;
 pub mod dev;
 
 pub mod cli;

@@ -169,7 +169,7 @@ async fn run_to_end(
         status = child.wait() => status?,
         () = stop.cancelled() => {
             if let Some(pid) = child.id() {
-                terminate(pid);
+                dev::terminate(pid);
             }
             child.wait().await?
         }
@@ -180,16 +180,4 @@ async fn run_to_end(
         .or_else(|| status.signal().map(|s| 128 + s))
         .unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
-}
-
-#[allow(
-    unsafe_code,
-    reason = "tokio and std can only kill a child, not ask it to end"
-)]
-fn terminate(pid: u32) {
-    if let Ok(pid) = libc::pid_t::try_from(pid) {
-        // SAFETY: kill takes two numbers and touches no memory; the child has not been waited for,
-        // so its number is still its own.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
-    }
 }

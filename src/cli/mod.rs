@@ -22,6 +22,7 @@
 
 mod apps;
 mod ask;
+mod bench;
 mod callbacks;
 mod check;
 mod completions;
@@ -105,6 +106,7 @@ enum Command {
     Report(report::Report),
     Prune(prune::Prune),
     Recover(recover::Recover),
+    Bench(Box<bench::Bench>),
     Config(config::Config),
     Completions(completions::Completions),
     Man(man::Man),
@@ -113,8 +115,12 @@ enum Command {
 impl Command {
     /// Whether it obeys a configuration. What is only for trying must not, lest it touch what is
     /// in production.
-    const fn is_configured(&self) -> bool {
-        !matches!(self, Self::Dev(_) | Self::Demo(_) | Self::Sandbox(_))
+    fn is_configured(&self) -> bool {
+        match self {
+            Self::Dev(_) | Self::Demo(_) | Self::Sandbox(_) => false,
+            Self::Bench(bench) => bench.is_configured(),
+            _ => true,
+        }
     }
 
     const fn ways_out(&self) -> WaysOut {
@@ -129,6 +135,7 @@ impl Command {
             Self::Web(_) => "grant it callq_web; `callq roles sql` tells how",
             Self::Report(_) => "grant it callq_report; `callq roles sql` tells how",
             Self::Prune(_) => "prune as the owner of the schema",
+            Self::Bench(_) => "use a login that may make databases, or leave --beside out",
             _ => "grant it callq_worker; `callq roles sql` tells how",
         };
         let if_misconfigured = match self {
@@ -150,13 +157,17 @@ pub fn main() -> ExitCode {
         Err(error) => return ExitCode::from(failure::tell_usage(&error)),
     };
     if cli.config.is_named() && !cli.command.is_configured() {
-        print::note("dev, demo and sandbox read no configuration: leave --config out");
+        print::note(
+            "dev, demo, sandbox, and bench without --beside, read no configuration: leave --config \
+             out",
+        );
         return ExitCode::from(2);
     }
     // Before the runtime makes threads.
     match &mut cli.command {
         Command::Dev(dev) => dev.forget_libpq_variables(),
         Command::Demo(_) => drop(forget_libpq_variables()),
+        Command::Bench(bench) if !bench.is_configured() => drop(forget_libpq_variables()),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -170,7 +181,10 @@ pub fn main() -> ExitCode {
         }
     };
     let ways_out = cli.command.ways_out();
-    let leaves_a_server = matches!(cli.command, Command::Dev(_) | Command::Demo(_));
+    let leaves_a_server = matches!(
+        cli.command,
+        Command::Dev(_) | Command::Demo(_) | Command::Bench(_)
+    );
     let ended = runtime.block_on(run(cli.command, &cli.config));
     // A name that is still being looked up cannot be called off, and its resolver may be silent for
     // half a minute. Only a server that is just being started or stopped is waited for.
@@ -202,6 +216,7 @@ async fn run(command: Command, config: &ConfigFile) -> Result<(), Failure> {
         Command::Report(report) => report.run(config).await,
         Command::Prune(prune) => prune.run(config).await,
         Command::Recover(recover) => recover.run(config).await,
+        Command::Bench(bench) => bench.run(config).await,
         Command::Config(show) => show.run(config),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -76,6 +76,12 @@ pub fn current_folder() -> std::io::Result<PathBuf> {
     std::env::current_dir()
 }
 
+/// The file of this program, to be run again; `None` if the system does not tell.
+#[must_use]
+pub fn this_program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
 /// The command line of this process, with the program's own name.
 pub fn arguments() -> impl Iterator<Item = OsString> {
     std::env::args_os()

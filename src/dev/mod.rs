@@ -8,7 +8,9 @@ mod demo;
 mod forget;
 pub mod postgres;
 mod stack;
+mod terminate;
 
 pub use demo::{DemoError, demo};
 pub use forget::forget;
 pub use stack::{DATABASE, Stack, StackError};
+pub use terminate::terminate;

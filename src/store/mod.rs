@@ -40,6 +40,7 @@ mod settings;
 mod show;
 mod streams;
 mod sweep;
+mod trial;
 mod watch;
 mod when;
 mod worker;
@@ -82,6 +83,7 @@ pub use streams::{
     StreamNow, StreamPace, StreamSaid, StreamsTaken,
 };
 pub use sweep::{DueCall, RecordsRow, Sweep, SweepLease};
+pub use trial::{Counters, Fill, Tally, Trial};
 pub use watch::Epoch;
 pub use when::{Move, When};
 pub use worker::{Beat, CircuitRow, OpenCircuit, WorkerRow};

@@ -1,6 +1,7 @@
 //! The command line with the real program: exit codes, texts, signals.
 
 mod apps;
+mod bench;
 mod callbacks;
 mod check;
 mod enqueue;

@@ -166,9 +166,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "dev", "worker", "web", "sandbox", "store", "tencent", "call", "schedule",
+            "config", "bench", "dev", "worker", "web", "sandbox", "store", "tencent", "call",
+            "schedule",
         ],
     ),
+    ("bench", &["dev", "store", "tencent", "call"]),
     ("config", &["tencent", "call", "schedule"]),
     (
         "dev",

@@ -225,7 +225,7 @@ async fn what_is_only_for_trying_reads_no_configuration() {
         &["--config", "x", "dev"],
     ] {
         let ended = end(&mut folder.command(b"x", arguments)).await.with_code(2);
-        let says = "callq: dev, demo and sandbox read no configuration: leave --config out\n";
+        let says = "callq: dev, demo, sandbox, and bench without --beside, read no configuration: leave --config out\n";
         assert_eq!(ended.stderr, says);
     }
     let mut command = folder.command(b"this is not TOML", &["demo"]);

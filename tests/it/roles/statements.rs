@@ -104,6 +104,13 @@ const WHO: &[(&str, &str)] = &[
     ("sweep_later.sql", "w"),
     ("sweep_lease.sql", "w"),
     ("sweep_leave.sql", "w"),
+    ("trial_burden.sql", ""),
+    ("trial_busy.sql", "ew"),
+    ("trial_counters.sql", "ewrc-"),
+    ("trial_fill.sql", "e"),
+    ("trial_hold.sql", "ewrc-"),
+    ("trial_server.sql", "ewrc-"),
+    ("trial_tally.sql", "ew"),
     ("waiting.sql", "ewr"),
     ("workers.sql", "er"),
     (

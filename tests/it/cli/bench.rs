@@ -1,0 +1,126 @@
+//! `callq bench`, small: every part measures something, and nothing is left behind.
+
+use std::collections::BTreeMap;
+
+use libc::SIGINT;
+use serde_json::Value;
+
+use super::sql;
+use crate::support::Database;
+use crate::support::program::{Program, callq, run};
+
+/// A bench that takes seconds on a machine that is busy.
+const SMALL: [&str; 21] = [
+    "bench",
+    "--jobs",
+    "200",
+    "--concurrency",
+    "10",
+    "--backlog",
+    "500",
+    "--held",
+    "1s",
+    "--burst",
+    "450",
+    "--latency",
+    "1s",
+    "--workers",
+    "1",
+    "--workers",
+    "2",
+    "--json",
+    "--beside",
+    "--part",
+    "throughput",
+];
+
+/// Databases of a bench on the server of this one.
+async fn left(database: &Database) -> i64 {
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'callq\\_bench\\_%'";
+    sqlx::query_scalar(left)
+        .fetch_one(database.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_part_measures_and_places_each_job_once() {
+    let arguments: Vec<&str> = SMALL[..SMALL.len() - 3].to_vec();
+    let ended = run(&mut callq(arguments)).await.with_code(0);
+    let told: Value = serde_json::from_str(&ended.text()).expect("it is one JSON object");
+    let mut parts: BTreeMap<String, usize> = BTreeMap::new();
+    for figure in told["figures"].as_array().unwrap() {
+        let text = |name: &str| figure[name].as_str().unwrap().to_owned();
+        let value = figure["value"].as_f64();
+        assert!(value.is_some(), "{figure}");
+        if [
+            "jobs not placed",
+            "requests sent twice",
+            "deadlocks",
+            "throttle replies",
+        ]
+        .contains(&text("what").as_str())
+        {
+            assert_eq!(value, Some(0.0), "{figure}");
+        }
+        *parts.entry(text("part")).or_default() += 1;
+    }
+    let expected = [
+        "backlog",
+        "burst",
+        "latency",
+        "limit",
+        "memory",
+        "snapshot",
+        "throughput",
+        "workers",
+    ];
+    assert_eq!(
+        parts.keys().map(String::as_str).collect::<Vec<_>>(),
+        expected
+    );
+    assert!(told["machine"]["postgresql"].is_string());
+}
+
+/// The others of this server may have a bench too: only what is gone again says something of ours,
+/// so both ways are one test.
+#[tokio::test]
+async fn beside_a_database_it_leaves_that_alone_and_nothing_behind() {
+    let database = Database::new().await;
+    sql(
+        &database,
+        "INSERT INTO callq.jobs (robot_account, callees) VALUES ('bot', '{jack}')",
+    )
+    .await;
+    let beside = || {
+        let mut command = callq(SMALL);
+        command.env("DATABASE_URL", database.url());
+        command
+    };
+    run(&mut beside()).await.with_code(0);
+    assert_eq!(left(&database).await, 0);
+
+    let mut broken_off = Program::start(&mut beside());
+    broken_off.says("throughput: calls").await;
+    broken_off.signal(SIGINT);
+    assert_eq!(broken_off.end().await.code(), 143);
+    assert_eq!(left(&database).await, 0);
+
+    let state: String = sqlx::query_scalar("SELECT state::text FROM callq.jobs")
+        .fetch_one(database.pool())
+        .await
+        .unwrap();
+    assert_eq!(state, "scheduled", "the job that was there is untouched");
+}
+
+#[tokio::test]
+async fn it_answers_on_this_machine_alone() {
+    let ended = run(&mut callq(["bench", "--only-answer", "0.0.0.0:0"])).await;
+    let ended = ended.with_code(2);
+    assert!(
+        ended
+            .stderr
+            .contains("not an address of this machine alone"),
+        "{ended}"
+    );
+}
