@@ -53,26 +53,28 @@ WITH picked AS MATERIALIZED (
 ), mute AS MATERIALIZED (
     SELECT p.at FROM picked AS p WHERE p.mute
 ), later AS MATERIALIZED (
-    SELECT b.at FROM busy AS b UNION SELECT m.at FROM mute AS m
+    -- One row, so that it is looked up once.
+    SELECT ARRAY(SELECT b.at FROM busy AS b UNION SELECT m.at FROM mute AS m) AS jobs, ARRAY(SELECT m.at FROM mute AS m) AS mute
 ), claimed AS (
     UPDATE callq.jobs AS j SET
-        state = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM later)) THEN 'scheduled' WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
+        state = CASE WHEN j.ctid = ANY (l.jobs) THEN 'scheduled' WHEN j.expires_at > now() THEN 'dialing' WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'unresolved'
             ELSE 'expired' END::callq.job_state,
-        attempt = j.attempt + (j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)))::int,
+        attempt = j.attempt + (j.expires_at > now() AND j.ctid <> ALL (l.jobs))::int,
         -- Twice more before the deadline, if it is near.
-        due_at = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM later))
-            THEN least(now() + CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM mute))
+        due_at = CASE WHEN j.ctid = ANY (l.jobs)
+            THEN least(now() + CASE WHEN j.ctid = ANY (l.mute)
                     -- Many may wait long: ever less often, so that they are in nobody's way.
                     THEN least(greatest(now() - greatest(least(j.run_at, now()), 'epoch'), interval '15 seconds'), interval '5 minutes')
                     ELSE interval '15 seconds' END,
                 greatest(j.expires_at - interval '2 seconds', now() + interval '1 second')) ELSE j.due_at END,
-        claim_token = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)) THEN $3::uuid END,
-        lease_until = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (ARRAY(SELECT at FROM later)) THEN now() + $5::float8 * interval '1 second' END,
-        reason = CASE WHEN j.ctid = ANY (ARRAY(SELECT at FROM mute)) THEN 'media_no_credentials'
-            WHEN j.ctid = ANY (ARRAY(SELECT at FROM busy)) THEN 'callee_busy' WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
+        claim_token = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (l.jobs) THEN $3::uuid END,
+        lease_until = CASE WHEN j.expires_at > now() AND j.ctid <> ALL (l.jobs) THEN now() + $5::float8 * interval '1 second' END,
+        reason = CASE WHEN j.ctid = ANY (l.mute) THEN 'media_no_credentials'
+            WHEN j.ctid = ANY (l.jobs) THEN 'callee_busy' WHEN j.expires_at > now() THEN NULL WHEN callq.may_have_rung(j.id, j.attempt + 1) THEN 'earlier_in_doubt'
             ELSE callq.why_expired(j.app, greatest(j.due_at, 'epoch'), j.reason, greatest(j.expires_at, 'epoch')) END,
         reason_detail = CASE WHEN j.expires_at > now() THEN NULL ELSE j.reason_detail END,
         finished_at = CASE WHEN j.expires_at > now() THEN NULL ELSE now() END
+    FROM later AS l
     WHERE j.ctid = ANY (ARRAY(SELECT at FROM picked))
     RETURNING j.*, greatest(j.due_at, 'epoch') AS due,
         coalesce(j.room_id, format('callq_%s_%s_%s', j.id, j.attempt, left(replace(gen_random_uuid()::text, '-', ''), 16))) AS room,

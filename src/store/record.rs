@@ -1,5 +1,6 @@
 //! The record: what each request led to, written back in batches.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -138,27 +139,30 @@ impl Store {
     /// # Errors
     /// If the database did not answer: keep the batch and write it again. That is harmless, since
     /// an attempt takes its reply once.
-    pub async fn record(&self, batch: &[WriteBack]) -> Result<Vec<Recorded>, StoreError> {
+    pub async fn record<B: Borrow<WriteBack> + Sync>(
+        &self,
+        batch: &[B],
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let batch: Vec<&WriteBack> = batch.iter().map(Borrow::borrow).collect();
         let job_ids: Vec<i64> = batch.iter().map(|b| b.job_id).collect();
         let attempts: Vec<i32> = batch.iter().map(|b| b.attempt).collect();
         let tokens: Vec<Uuid> = batch.iter().map(|b| b.claim_token).collect();
-        let attempt_states = texts(batch, |b| b.attempt_state.as_str());
-        let next_states = texts(batch, |b| b.transition.next.as_str());
-        let reasons = texts(batch, |b| b.transition.reason.as_str());
-        let details: Vec<Option<String>> =
-            batch.iter().map(|b| b.transition.detail.clone()).collect();
+        let attempt_states = texts(&batch, |b| b.attempt_state.as_str());
+        let next_states = texts(&batch, |b| b.transition.next.as_str());
+        let reasons = texts(&batch, |b| b.transition.reason.as_str());
+        let details = optional(&batch, |b| b.transition.detail.as_deref());
         let delays: Vec<Option<f64>> = batch
             .iter()
             .map(|b| b.transition.delay.map(|d| d.as_secs_f64()))
             .collect();
         let counts: Vec<bool> = batch.iter().map(|b| b.transition.counts()).collect();
-        let classes = texts(batch, |b| b.class.as_str());
+        let classes = texts(&batch, |b| b.class.as_str());
         let http: Vec<Option<i32>> = batch.iter().map(|b| b.http_status.map(i32::from)).collect();
         let codes: Vec<Option<i64>> = batch.iter().map(|b| b.error_code).collect();
-        let infos: Vec<Option<String>> = batch.iter().map(|b| b.error_info.clone()).collect();
-        let requests: Vec<Option<String>> = batch.iter().map(|b| b.request_id.clone()).collect();
-        let calls: Vec<Option<String>> = batch.iter().map(|b| b.call_id.clone()).collect();
-        let callees: Vec<Option<String>> = batch.iter().map(|b| b.callee_results.clone()).collect();
+        let infos = optional(&batch, |b| b.error_info.as_deref());
+        let requests = optional(&batch, |b| b.request_id.as_deref());
+        let calls = optional(&batch, |b| b.call_id.as_deref());
+        let callees = optional(&batch, |b| b.callee_results.as_deref());
         let sent: Vec<Option<f64>> = batch
             .iter()
             .map(|b| b.sent_after.map(|d| d.as_secs_f64()))
@@ -180,16 +184,16 @@ impl Store {
                 &attempt_states as &[&str],
                 &next_states as &[&str],
                 &reasons as &[&str],
-                &details as &[Option<String>],
+                &details as &[Option<&str>],
                 &delays as &[Option<f64>],
                 &counts,
                 &classes as &[&str],
                 &http as &[Option<i32>],
                 &codes as &[Option<i64>],
-                &infos as &[Option<String>],
-                &requests as &[Option<String>],
-                &calls as &[Option<String>],
-                &callees as &[Option<String>],
+                &infos as &[Option<&str>],
+                &requests as &[Option<&str>],
+                &calls as &[Option<&str>],
+                &callees as &[Option<&str>],
                 &sent as &[Option<f64>],
                 &replied as &[Option<f64>],
             )
@@ -220,6 +224,14 @@ impl Store {
 }
 
 /// One column of fixed words.
-fn texts(batch: &[WriteBack], word: impl Fn(&WriteBack) -> &'static str) -> Vec<&'static str> {
-    batch.iter().map(word).collect()
+fn texts(batch: &[&WriteBack], word: impl Fn(&WriteBack) -> &'static str) -> Vec<&'static str> {
+    batch.iter().map(|b| word(b)).collect()
+}
+
+/// One column of texts that not every result has.
+fn optional<'a>(
+    batch: &[&'a WriteBack],
+    text: impl Fn(&'a WriteBack) -> Option<&'a str>,
+) -> Vec<Option<&'a str>> {
+    batch.iter().map(|b| text(b)).collect()
 }

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::connect::SESSION;
+use super::connect::{SESSION, WORKERS};
 
 /// Without a word of the database for so long, nothing is claimed. Workers that were silent for
 /// 20 s before a failover are not asked afterwards, because what they claimed is older than what
@@ -170,7 +170,7 @@ impl Watch {
     /// Sets a new connection up and looks where it leads, in one round trip. A standby is refused:
     /// it may be promoted under an open connection, which would go unseen.
     pub(super) async fn meet(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let sql = format!("{SESSION}; {}", include_str!("history.sql"));
+        let sql = format!("{SESSION}; {WORKERS}; {}", include_str!("history.sql"));
         let row = sqlx::raw_sql(AssertSqlSafe(sql))
             .fetch_one(connection)
             .await?;

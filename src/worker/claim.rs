@@ -26,6 +26,11 @@ const BATCH_MAX: usize = 500;
 /// calls/s about four, so that not every call pays for a grant and a claim of its own.
 const PACE_QUANTUM: Duration = Duration::from_millis(20);
 
+/// With a backlog, the worker waits for so long until half of its slots are free, so that answers
+/// that come one by one do not lead to claims one by one. It is little beside a call: Tencent
+/// answers in some hundred milliseconds.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// How often the queue is read from its very beginning.
 const UNBOUNDED_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,6 +60,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
         ctx,
         lows: HashMap::new(),
         unbounded_at: None,
+        gathers: false,
         turn: 0,
     };
     while !claimer.ctx.stop.is_cancelled() {
@@ -76,6 +82,8 @@ struct Claimer {
     /// Where each app's queue is read from; see [`Lows`].
     lows: HashMap<String, Lows>,
     unbounded_at: Option<Instant>,
+    /// Whether the last claim left a backlog, and slots have not been gathered since.
+    gathers: bool,
     /// Which app is asked first, so that none always finds the slots taken.
     turn: usize,
 }
@@ -87,10 +95,18 @@ impl Claimer {
             // Opening it brings news.
             return Next::SleepUntil(now + self.ctx.poll_interval);
         }
-        let free = self.ctx.room_for_claims().min(BATCH_MAX);
+        let mut free = self.ctx.room_for_claims(1);
         if free == 0 {
             return Next::SleepUntil(now + self.ctx.poll_interval);
         }
+        if std::mem::take(&mut self.gathers) {
+            let half = self.ctx.concurrency.div_ceil(2).min(BATCH_MAX);
+            free = self.ctx.room_for_claims(half);
+            if free < half {
+                return Next::SleepUntil(now + GATHER);
+            }
+        }
+        let free = free.min(BATCH_MAX);
         if self.ctx.wake.take_news()
             || self
                 .unbounded_at
@@ -134,11 +150,13 @@ impl Claimer {
                 .find(|a| a.app == app)
                 .map_or(usize::MAX, |a| a.slots)
         };
-        let more = grants.iter().any(|grant| grant.due >= slots(&grant.app));
+        // Where tokens were short, the next one is waited for.
+        let more = |grant: &Grant| grant.due.min(grant.granted) >= slots(&grant.app);
         if found == 0 {
             wake_at = wake_at.min(Instant::now() + LOCKED_AGAIN);
         }
-        if found > 0 && more {
+        if found > 0 && grants.iter().any(more) {
+            self.gathers = true;
             Next::Again
         } else {
             Next::SleepUntil(wake_at)

@@ -1,7 +1,7 @@
 //! What all duties of a worker share, and what wakes its claim loop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -100,18 +100,29 @@ impl Context {
         }
     }
 
-    /// How many jobs there is room to claim. If there is none, the next slot that is freed wakes
-    /// the claim loop.
-    pub(super) fn room_for_claims(&self) -> usize {
-        let room = || {
-            self.slots
-                .available_permits()
-                .min(self.rooms.available_permits())
-        };
-        if room() == 0 {
-            self.wake.wants_slot.store(true, Ordering::SeqCst);
+    /// How many jobs there is room to claim. If there are fewer than `wanted`, the slot that makes
+    /// them so many wakes the claim loop.
+    pub(super) fn room_for_claims(&self, wanted: usize) -> usize {
+        if self.room() < wanted {
+            self.wake.wanted_slots.store(wanted, Ordering::SeqCst);
         }
-        room()
+        self.room()
+    }
+
+    fn room(&self) -> usize {
+        let slots = self.slots.available_permits();
+        slots.min(self.rooms.available_permits())
+    }
+
+    /// A slot or room has become free.
+    pub(super) fn slot_freed(&self) {
+        let wanted = self.wake.wanted_slots.load(Ordering::SeqCst);
+        if wanted > 0
+            && self.room() >= wanted
+            && self.wake.wanted_slots.swap(0, Ordering::SeqCst) > 0
+        {
+            self.wake.notify.notify_one();
+        }
     }
 
     /// Has whoever follows calls look at callbacks now.
@@ -234,8 +245,8 @@ pub(super) struct Wake {
     notify: Notify,
     /// Something may have changed anywhere in the queue: read it from its beginning.
     news: AtomicBool,
-    /// The loop waits for a slot.
-    wants_slot: AtomicBool,
+    /// The loop waits until so many slots are free; 0: it does not.
+    wanted_slots: AtomicUsize,
 }
 
 impl Wake {
@@ -248,13 +259,6 @@ impl Wake {
     /// Whether there was news since the last call.
     pub(super) fn take_news(&self) -> bool {
         self.news.swap(false, Ordering::SeqCst)
-    }
-
-    /// A slot or room has become free.
-    pub(super) fn slot_freed(&self) {
-        if self.wants_slot.swap(false, Ordering::SeqCst) {
-            self.notify.notify_one();
-        }
     }
 
     /// Waits to be woken.

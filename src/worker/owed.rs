@@ -52,7 +52,7 @@ impl Drop for Owed {
     fn drop(&mut self) {
         drop(self.slot.take());
         self.ctx.metrics.landed();
-        self.ctx.wake.slot_freed();
+        self.ctx.slot_freed();
         let (Some(write_back), Some(room)) = (self.result.take(), self.room.take()) else {
             return;
         };

@@ -87,7 +87,7 @@ pub(super) async fn run(
         if batch.is_empty() {
             continue;
         }
-        let rows: Vec<WriteBack> = batch.iter().map(|e| e.write_back.clone()).collect();
+        let rows: Vec<&WriteBack> = batch.iter().map(|e| &e.write_back).collect();
         match ctx.store.record(&rows).await {
             Ok(recorded) => {
                 if !away.is_zero() {
@@ -238,7 +238,7 @@ impl Queue {
             drop(envelope.room);
         }
         ctx.metrics.recorded(written);
-        ctx.wake.slot_freed();
+        ctx.slot_freed();
         if back_in_queue {
             // The claim loop may sleep past the new due time, of which no notification tells it.
             ctx.wake.news();

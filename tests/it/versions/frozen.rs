@@ -71,6 +71,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0015_media.sql",
         "1200da415049b94b079e16ba73eacc242fa40c155689dae09a75768cd4a906c7",
     ),
+    (
+        "0016_costs.sql",
+        "8fb922c4f9697d5e24e0247dec0a502778c0147a33aa270674a2da907bc3df36",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
