@@ -1,5 +1,5 @@
 # For those who type make; everything is in the scripts.
-.PHONY: demo test ci chaos kills failover model schedules follow media bench-schedules bench-callbacks bench-reports fuzz
+.PHONY: demo test ci chaos kills failover model schedules follow media bench-schedules bench-callbacks bench-reports bench bench-peers fuzz
 demo:
 	@./demo
 test:
@@ -44,6 +44,15 @@ LEGS ?= 10000000
 bench-reports:
 	SQLX_OFFLINE=true cargo build --release --locked --bin callq
 	LEGS=$(LEGS) target/release/callq dev --exec benches/reports.sh
+# All parts of `callq bench`, some minutes; ARGS narrows or enlarges it.
+bench:
+	SQLX_OFFLINE=true cargo build --release --locked --bin callq
+	target/release/callq bench $(ARGS)
+# callq beside graphile-worker, pg-boss, pgqueuer and graphile_worker, and the table of it in docs/performance.md.
+bench-peers:
+	SQLX_OFFLINE=true cargo build --release --locked --bin callq
+	benches/peers/prepare.sh
+	benches/peers/run.py
 # make fuzz TARGET=reply SECONDS=600; needs cargo-fuzz, and clang's runtime comes with Rust.
 TARGET ?= reply
 SECONDS ?= 60
