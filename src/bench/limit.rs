@@ -84,6 +84,7 @@ pub(super) async fn statements_alone(
             app: "default".to_owned(),
             granted: concurrency,
             lows,
+            can_stream: true,
         };
         let lease = Duration::from_secs(30);
         let claims = store.claim(&[order], token, "bench", lease).await?;
