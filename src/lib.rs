@@ -9,7 +9,8 @@
 //! Arrows point down only:
 //!
 //! ```text
-//! main -> cli -> bench -> dev -> { worker, web, sandbox } -> { store, tencent } -> { call, schedule }
+//! main -> cli -> bench -> dev -> { worker, web, sandbox }
+//!     -> { store, tencent } -> { call, schedule }
 //! ```
 //!
 //! `config` is the only reader of environment and files; only `cli` uses it.

@@ -18,8 +18,8 @@ const PACE: f64 = 1000.0;
 /// From the INSERT to the first due time: the worker is up and has looked by then.
 const AHEAD: Duration = Duration::from_secs(3);
 
-/// Single jobs on a system that does nothing else.
-const SINGLE: usize = 200;
+/// Single jobs on a system that does nothing else, for each second that the part is given.
+const SINGLE_PER_SECOND: usize = 20;
 
 /// What a part may take beyond its own time.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -79,8 +79,10 @@ async fn insert_to_wire(
     let orders = ground.orders(trial, plan.concurrency, PACE);
     ground.answerer.begin(Duration::ZERO);
     let mut hands = [ground.hire(&orders)?];
-    let mut took = Vec::with_capacity(SINGLE);
-    for number in 0..=SINGLE {
+    let seconds = usize::try_from(plan.latency.as_secs()).unwrap_or(0).max(1);
+    let single = SINGLE_PER_SECOND * seconds;
+    let mut took = Vec::with_capacity(single);
+    for number in 0..=single {
         let began = Instant::now();
         let fill = Fill {
             jobs: 1,

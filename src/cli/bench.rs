@@ -65,7 +65,7 @@ pub(super) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = within(1..=1_000_000))]
     burst: u32,
 
-    /// How long the part `latency` has 200 calls a second
+    /// How long the part `latency` has 200 calls a second; then 20 single jobs for each second
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     latency: Duration,
 
