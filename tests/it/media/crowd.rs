@@ -126,8 +126,8 @@ async fn whatever_is_killed_or_lost_nothing_plays_too_early_or_for_ever_and_nobo
     );
     // A worker that was killed while it called leaves a doubt, which is a promise of its own; media
     // made nobody ring twice.
-    let rung = "SELECT count(*) FROM callq.attempts AS a JOIN callq.streams AS s USING (job_id) WHERE a.attempt > s.attempt";
-    assert_eq!(rig.value::<i64>(rung).await, 0);
+    let again = "SELECT count(*) FROM callq.attempts AS a JOIN callq.streams AS s USING (job_id) WHERE a.attempt > s.attempt";
+    assert_eq!(rig.value::<i64>(again).await, 0);
     rig.audit().await;
     let counted = "SELECT concat_ws(' ', sum(started), sum(failed)) = (SELECT concat_ws(' ', count(started_at), count(*) FILTER (
             WHERE reason NOT IN ('media_stopped', 'media_unanswered'))) FROM callq.streams) FROM callq.media_minutes";
