@@ -18,7 +18,7 @@ use super::{
     WorkerConfig, WorkerError, beat, claim, end, fire, follow, ground, history, listen, media,
     pauses, prune, record, rescue, serve, sweep,
 };
-use crate::store::{Program, Schema, Store};
+use crate::store::{Program, Schema, Store, StoreError};
 
 /// Connections of one worker: the claim loop, the recorder, and the small duties between them.
 const CONNECTIONS: u32 = 8;
@@ -196,10 +196,21 @@ impl Worker {
         let whole = tokio::select! {
             () = stop.cancelled() => Ok(()),
             () = broken.cancelled() => {
-                tracing::error!("a fault in callq: a duty of this worker has ended; it stops");
                 // Whatever else waits for the end of this worker ends too.
                 stop.cancel();
-                Err(WorkerError::Broken)
+                // The answer to somebody else's statement can be more than the driver bears.
+                match ctx.store.refuse_transaction_pooler().await {
+                    Err(why @ StoreError::Pooler) => {
+                        tracing::error!(%why, "this worker must not go on; it stops");
+                        Err(why.into())
+                    }
+                    _ => {
+                        tracing::error!(
+                            "a fault in callq: a duty of this worker has ended; it stops"
+                        );
+                        Err(WorkerError::Broken)
+                    }
+                }
             }
             why = ground::lost(&ctx, &program, schema) => {
                 tracing::error!(%why, "this worker must not go on; it stops");
@@ -223,7 +234,7 @@ impl Worker {
         match unwritten {
             Ok(0) => whole?,
             Ok(results) => return Err(WorkerError::Unrecorded(results)),
-            Err(_) => return Err(WorkerError::Broken),
+            Err(_) => return whole.and(Err(WorkerError::Broken)),
         }
         tracing::info!("stopped; every result is written");
         Ok(())

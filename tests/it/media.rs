@@ -59,7 +59,7 @@ fn ingest(host: &str, secret_key: &str) -> IngestClient {
 }
 
 /// A worker that can play media.
-fn player(rig: &Rig) -> WorkerConfig {
+pub(crate) fn player(rig: &Rig) -> WorkerConfig {
     let mut config = rig.config();
     for app in &mut config.apps {
         app.ingest = Some(ingest(&rig.sandbox.url(), SANDBOX_CAM_SECRET_KEY));

@@ -56,7 +56,10 @@ fn is_there(name: &str) -> bool {
             .iter()
             .any(|kind| text.contains(&format!("{kind}{item}")))
     } else if let Some(verb) = name.strip_prefix("Store::") {
-        all("src/store").contains(&format!("pub async fn {verb}("))
+        let text = all("src/store");
+        ["(", "<"]
+            .iter()
+            .any(|next| text.contains(&format!("pub async fn {verb}{next}")))
     } else if let Some(verb) = name.strip_prefix("callq.") {
         all("migrations").contains(&format!("FUNCTION callq.{verb}("))
     } else if name == "now()" {

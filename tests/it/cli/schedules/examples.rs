@@ -8,6 +8,7 @@ use callq::schedule::Zone;
 use chrono::{TimeDelta, Utc};
 
 use super::{callq_on, says};
+use crate::media::player;
 use crate::support::rig::{Rig, SURELY};
 
 fn shipped() -> std::path::PathBuf {
@@ -17,7 +18,7 @@ fn shipped() -> std::path::PathBuf {
 #[tokio::test]
 async fn every_shipped_schedule_is_applied_and_rings_when_it_is_run() {
     let rig = Rig::new().await;
-    let worker = rig.worker().await;
+    let worker = rig.worker_with(player(&rig)).await;
     let jobs = shipped();
     let ended = callq_on(
         &rig.db,
@@ -82,7 +83,7 @@ fn soon(text: &str, zone: &Zone) -> String {
 #[tokio::test]
 async fn every_shipped_schedule_fires_by_itself_at_its_time() {
     let rig = Rig::new().await;
-    let worker = rig.worker().await;
+    let worker = rig.worker_with(player(&rig)).await;
     let schedules = read_schedules(&[shipped()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for schedule in &schedules {
