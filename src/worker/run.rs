@@ -199,17 +199,13 @@ impl Worker {
                 // Whatever else waits for the end of this worker ends too.
                 stop.cancel();
                 // The answer to somebody else's statement can be more than the driver bears.
-                match ctx.store.refuse_transaction_pooler().await {
-                    Err(why @ StoreError::Pooler) => {
-                        tracing::error!(%why, "this worker must not go on; it stops");
-                        Err(why.into())
-                    }
-                    _ => {
-                        tracing::error!(
-                            "a fault in callq: a duty of this worker has ended; it stops"
-                        );
-                        Err(WorkerError::Broken)
-                    }
+                let pooler = ctx.store.refuse_transaction_pooler().await;
+                if let Err(why @ StoreError::Pooler) = pooler {
+                    tracing::error!(%why, "this worker must not go on; it stops");
+                    Err(why.into())
+                } else {
+                    tracing::error!("a fault in callq: a duty of this worker has ended; it stops");
+                    Err(WorkerError::Broken)
                 }
             }
             why = ground::lost(&ctx, &program, schema) => {
