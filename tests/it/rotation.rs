@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use callq::dev::postgres::StartOptions;
 use callq::sandbox::{
-    Fault, FaultKind, SANDBOX_ADMIN_ACCOUNT, SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox,
-    SandboxConfig,
+    Fault, FaultKind, SANDBOX_ADMIN_ACCOUNT, SANDBOX_CAM_SECRET_ID, SANDBOX_CAM_SECRET_KEY,
+    SANDBOX_SDK_APP_ID, SANDBOX_SECRET_KEY, Sandbox, SandboxConfig,
 };
 use callq::tencent::generate_user_sig;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::support::look_again;
@@ -72,6 +73,16 @@ fn worker(
     volume: &Volume,
     name: &str,
 ) -> Program {
+    Program::start(&mut command(database_url, sandbox, variable, volume, name))
+}
+
+fn command(
+    database_url: &str,
+    sandbox: &Sandbox,
+    variable: &str,
+    volume: &Volume,
+    name: &str,
+) -> Command {
     let mut command = callq(["worker"]);
     command
         .env("DATABASE_URL", database_url)
@@ -79,7 +90,7 @@ fn worker(
         .env("CALLQ_SDK_APP_ID", SANDBOX_SDK_APP_ID.to_string())
         .env("CALLQ_ADMIN_ACCOUNT", SANDBOX_ADMIN_ACCOUNT)
         .env(variable, volume.path(name));
-    Program::start(&mut command)
+    command
 }
 
 /// Ends it; nothing that it printed holds a secret.
@@ -124,6 +135,54 @@ async fn a_key_that_is_replaced_needs_no_restart() {
     assert!(!log.contains(KEPT), "{log}");
     assert_eq!(rig.sandbox.ledger().calls().len(), 2);
     rig.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cam_key_that_is_replaced_needs_no_restart() {
+    const NEW_ID: &str = "AKIDthesecondkeyofthesandbox0000000";
+    let config = SandboxConfig {
+        calls_per_second_limit: 0,
+        speed: 5.0,
+        ..SandboxConfig::default()
+    };
+    let rig = Rig::with_sandbox(config).await;
+    let id = SANDBOX_CAM_SECRET_ID;
+    let mut volume = Volume::new("cam", &format!("{id}:{SANDBOX_CAM_SECRET_KEY}"));
+    let variable = "CALLQ_CAM_SECRET_KEY_FILE";
+    let mut command = command(rig.db.url(), &rig.sandbox, variable, &volume, "cam");
+    command
+        .env("CALLQ_SECRET_KEY", SANDBOX_SECRET_KEY)
+        .env("CALLQ_INGEST_HOST", rig.sandbox.url());
+    let mut program = Program::start(&mut command);
+    let media = [("media_url", "'https://media.example/a.mp3'")];
+    let play = async |callee: &str, calls: i64| {
+        rig.insert(callee, &media).await;
+        let plays = "SELECT count(*) FROM callq.streams WHERE state = 'playing'";
+        rig.until_value(plays, |plays: &i64| *plays == calls).await;
+    };
+    play("talk-40000-jack", 1).await;
+
+    assert!(
+        rig.sandbox
+            .set_cam_key(SANDBOX_SDK_APP_ID, NEW_ID, NEW_KEY)
+    );
+    // SecretId and SecretKey are one secret: no request is signed with a half of each.
+    volume.swap("cam", &format!("{NEW_ID}:{NEW_KEY}\n"), 0o440);
+    program.says(TAKEN).await;
+    rig.sql("UPDATE callq.apps SET media_retry_at = now() WHERE media_retry_at IS NOT NULL")
+        .await;
+    play("talk-40000-jill", 2).await;
+    rig.sql("SELECT callq.cancel(id) FROM callq.jobs").await;
+    let ended = "SELECT count(*) FROM callq.streams WHERE reason = 'media_stopped'";
+    rig.until_value(ended, |ended: &i64| *ended == 2).await;
+
+    end(program, &[SANDBOX_CAM_SECRET_KEY, NEW_KEY]).await;
+    let tally = rig.sandbox.ingest_tally();
+    assert_eq!(
+        (tally.started, tally.stopped, tally.playing),
+        (2, 2, 0),
+        "{tally:?}"
+    );
 }
 
 #[tokio::test]

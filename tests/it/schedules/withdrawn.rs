@@ -1,18 +1,38 @@
 //! What waits when its schedule is changed, skipped or paused, or breaks: it rings as the schedule is now, or is told.
 
+use std::time::Duration;
+
+use callq::schedule::{Firing, jitter_of};
+use chrono::{SubsecRound as _, TimeDelta, Utc};
+
 use super::{HELD, firings, in_seconds, rig, schedule, texts, until, until_looked_at, word};
 use crate::support::rig::{Rig, Running};
 
-/// A schedule with a firing whose time has come and that waits for its jitter, far away in all but
-/// one of hundreds of runs; and the worker that made it.
+/// The jitter of [`waiting`].
+const JITTER: Duration = Duration::from_mins(50);
+
+/// A schedule with a firing whose time has come and that waits long for its jitter; and the worker
+/// that made it.
 async fn waiting(rig: &Rig, columns: &[(&str, &str)]) -> (i64, Running) {
     let mut all = vec![("jitter", "'50 min'"), ("overlap", "'allow'")];
-    let times = in_seconds(&[-5, 7200]);
-    all.push(("on_times", &times));
+    all.push(("on_times", "'{2100-01-01 00:00}'"));
     all.extend(columns);
     let id = schedule(rig, "a", &all).await;
-    rig.sql("UPDATE callq.schedules SET cursor_at = now() - interval '1 min'")
-        .await;
+    // Drawn from the id and the time, it may also be a few seconds: then another time is taken.
+    let waits_long = |second: &i32| {
+        let at = (Utc::now() + TimeDelta::seconds((*second).into())).trunc_subsecs(0);
+        let (local, fold) = (at.naive_utc(), 0);
+        let firing = Firing { at, local, fold };
+        (jitter_of(&id.to_be_bytes(), &firing, JITTER) > JITTER / 5)
+            .then(|| at.format("%F %T").to_string())
+    };
+    let first = (-60..=-5).rev().find_map(|s| waits_long(&s)).unwrap();
+    let second = (Utc::now() + TimeDelta::hours(2)).format("%F %T");
+    rig.sql(&format!(
+        "UPDATE callq.schedules SET on_times = '{{{first}, {second}}}';
+         UPDATE callq.schedules SET cursor_at = now() - interval '2 min'"
+    ))
+    .await;
     let worker = rig.worker().await;
     until(rig, "EXISTS (SELECT FROM callq.jobs)").await;
     let waits = "SELECT nominal_at < now() AND run_at > now() FROM callq.jobs";

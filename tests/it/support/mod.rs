@@ -14,12 +14,29 @@ pub(crate) mod statements;
 pub(crate) mod terminal;
 pub(crate) mod tls;
 
+use std::time::{Duration, Instant};
+
 pub(crate) use database::Database;
+
+/// Longer than any test looks for all that it waits for, on the slowest machine.
+const LOOKED_IN_VAIN: Duration = Duration::from_mins(15);
 
 /// Lets everybody else work before somebody looks again for what no event tells of. A look follows
 /// the next at once otherwise, and what is waited for comes later for it.
-pub(crate) async fn look_again() {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+///
+/// # Panics
+///
+/// If the test began to look a quarter of an hour ago: what it waits for will never be, and a test
+/// that never ends says nothing.
+#[track_caller]
+pub(crate) fn look_again() -> tokio::time::Sleep {
+    thread_local! {
+        // Each test has a thread of its own.
+        static BEGAN: Instant = Instant::now();
+    }
+    let waited = BEGAN.with(Instant::elapsed);
+    assert!(waited < LOOKED_IN_VAIN, "looked in vain for {waited:?}");
+    tokio::time::sleep(Duration::from_millis(5))
 }
 
 /// Brings the empty database at `url` to the newest schema. Called once per test process, on the
