@@ -127,6 +127,8 @@ impl Known {
             // Shut since: the answer may be of another server.
             return;
         }
+        // Of a history that was recovered nothing is missed that the one before it had.
+        let same_history = self.joined == Some(history_no);
         self.open = true;
         self.asked_at = asked.asked_at;
         self.joined = Some(history_no);
@@ -139,7 +141,7 @@ impl Known {
             self.filed = None;
         }
         let seen = match &self.at {
-            Some((at, seen)) if *at == place => *seen,
+            Some((at, seen)) if same_history && *at == place => *seen,
             _ => position,
         };
         self.at = Some((place, position.max(seen)));
@@ -313,6 +315,19 @@ mod tests {
             say(&mut known);
             assert!(known.holds(Epoch(1)) && !known.holds(Epoch(0)), "{what}");
         }
+    }
+
+    #[test]
+    fn a_log_that_a_person_let_go_is_no_longer_missed() {
+        let mut known = working();
+        known.see(&sight(1, 1_000_000));
+        known.see(&sight(1, 200));
+        assert!(!known.is_open(), "the log went back");
+        let asked = known.clone();
+        known.hear(&asked, 1, place(1), (300, 1));
+        assert_eq!(known.at, Some((place(1), 1_000_000)), "the same history");
+        known.hear(&asked, 2, place(1), (300, 1));
+        assert_eq!(known.at, Some((place(1), 300)), "it was recovered");
     }
 
     #[test]

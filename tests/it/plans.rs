@@ -595,7 +595,10 @@ async fn media_is_looked_after_without_looking_through_what_has_ended() {
                     let large = ["jobs", "calls", "streams"].contains(&&*node.table);
                     let reads = large && node.rows + node.in_vain > 0.0;
                     assert!(!(reads && node.kind == "Seq Scan"), "{about}: {node:?}");
-                    assert!(node.in_vain <= most && node.rows <= most, "{about}: {node:?}");
+                    assert!(
+                        node.in_vain <= most && node.rows <= most,
+                        "{about}: {node:?}"
+                    );
                 }
                 assert!(cost.buffers < 20_000, "{about}: {} buffers", cost.buffers);
             }

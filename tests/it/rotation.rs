@@ -162,10 +162,7 @@ async fn a_cam_key_that_is_replaced_needs_no_restart() {
     };
     play("talk-40000-jack", 1).await;
 
-    assert!(
-        rig.sandbox
-            .set_cam_key(SANDBOX_SDK_APP_ID, NEW_ID, NEW_KEY)
-    );
+    assert!(rig.sandbox.set_cam_key(SANDBOX_SDK_APP_ID, NEW_ID, NEW_KEY));
     // SecretId and SecretKey are one secret: no request is signed with a half of each.
     volume.swap("cam", &format!("{NEW_ID}:{NEW_KEY}\n"), 0o440);
     program.says(TAKEN).await;

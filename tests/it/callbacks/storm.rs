@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::{Answer, PATIENCE, QUERY, SECRET, Web, app, count, end_of};
-use crate::support::rig::Rig;
 use crate::support::Database;
+use crate::support::rig::Rig;
 
 #[tokio::test]
 async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_once() {
