@@ -45,7 +45,7 @@ WITH result AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), ready AS MATERIALIZED (
     -- A job that somebody deleted leaves its attempt behind; that still takes its reply.
-    SELECT r.*, l.has_media, l.robot_account, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
+    SELECT r.*, l.has_media, l.robot_account, l.callees, l.ring_timeout_ms, l.max_call_seconds, l.cancel_requested_at, l.attempt AS newest, l.state NOT IN ('dialing', 'in_doubt') AS ended, l.state = 'in_doubt' AS doubted,
         earlier.replied_at AS rang_at, earlier.call_id AS rang_call_id,
         CASE WHEN earlier.replied_at IS NOT NULL THEN 'placed'
              WHEN doubt.lingers THEN 'unresolved'
@@ -88,26 +88,27 @@ WITH result AS (
     WHERE a.job_id = r.job_id AND a.attempt = r.attempt AND a.claim_token = r.claim_token
       AND (a.state IN ('claimed', 'unknown') OR a.state = 'replied' AND a.class = 'in_doubt' AND r.class <> 'in_doubt')
     RETURNING a.job_id, a.attempt, a.app, a.class, a.room_id, a.room_id_type, a.call_id, a.sent_at, a.replied_at, a.callee_results, a.second_ring,
-        r.has_media, r.robot_account
+        r.has_media, r.robot_account, r.callees, r.ring_timeout_ms, r.max_call_seconds, r.cancel_requested_at
 ), opened AS (
     -- What rang, or may have, is followed until it is known what became of it.
     INSERT INTO callq.calls AS c (job_id, attempt, app, call_id, room_id, look_at, callees, live_until, max_seconds, end_at, end_why)
     SELECT f.job_id, f.attempt, f.app, f.call_id, f.room_id, now() + interval '5 minutes' * (f.call_id IS NOT NULL)::int,
         rung.callees, rings.until + greatest(a.longest_call_s, most.seconds, 0) * interval '1 second', most.seconds,
-        CASE WHEN l.cancel_requested_at IS NOT NULL THEN now() ELSE rings.until + most.seconds * interval '1 second' END,
-        CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN most.seconds IS NOT NULL THEN 'max_call_seconds' END
+        CASE WHEN f.cancel_requested_at IS NOT NULL THEN now() ELSE rings.until + most.seconds * interval '1 second' END,
+        CASE WHEN f.cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN most.seconds IS NOT NULL THEN 'max_call_seconds' END
     FROM filed AS f
-    LEFT JOIN locked AS l ON l.id = f.job_id
     LEFT JOIN callq.apps AS a ON a.app = f.app
-    CROSS JOIN LATERAL (SELECT coalesce(l.max_call_seconds, a.max_call_seconds) AS seconds) AS most
-    CROSS JOIN LATERAL (SELECT now() + least(greatest(l.ring_timeout_ms, 0), 600000) * interval '1 millisecond' AS until) AS rings
+    CROSS JOIN LATERAL (SELECT coalesce(f.max_call_seconds, a.max_call_seconds) AS seconds) AS most
+    CROSS JOIN LATERAL (SELECT now() + least(greatest(f.ring_timeout_ms, 0), 600000) * interval '1 millisecond' AS until) AS rings
     CROSS JOIN LATERAL (
-        -- Who was refused does not ring.
-        SELECT coalesce(array_agg(c.callee), '{}') AS callees FROM unnest(l.callees) AS c(callee)
-        WHERE NOT EXISTS (
-            SELECT FROM jsonb_array_elements(CASE jsonb_typeof(f.callee_results) WHEN 'array' THEN f.callee_results ELSE '[]' END) AS a(item)
-            WHERE a.item ->> 'Callee_Account' = c.callee AND a.item ->> 'ResultCode' ~ '^-?[0-9]+$'
-              AND a.item ->> 'ResultCode' !~ '^-?0+$')
+        -- Who was refused does not ring; where nobody was, nobody is looked for.
+        SELECT CASE WHEN f.callee_results @? '$[*].ResultCode ? (@ != 0 || @ != "0")' THEN ARRAY(
+            SELECT c.callee FROM unnest(f.callees) AS c(callee)
+            WHERE NOT EXISTS (
+                SELECT FROM jsonb_array_elements(CASE jsonb_typeof(f.callee_results) WHEN 'array' THEN f.callee_results ELSE '[]' END) AS a(item)
+                WHERE a.item ->> 'Callee_Account' = c.callee AND a.item ->> 'ResultCode' ~ '^-?[0-9]+$'
+                  AND a.item ->> 'ResultCode' !~ '^-?0+$'))
+            ELSE coalesce(f.callees, '{}') END AS callees
     ) AS rung
     WHERE f.class IN ('accepted', 'in_doubt') AND ((SELECT s.outcomes FROM callq.settings AS s) OR f.has_media)
     ON CONFLICT (job_id, attempt) DO UPDATE SET

@@ -15,9 +15,12 @@ use crate::store::Grant;
 /// exceed the pace at once, even for many workers.
 pub(super) const KEEP: Duration = Duration::from_millis(250);
 
+/// A pace that gives so many tokens in so short a time holds nobody back: no clock tells it from none.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
 /// How many tokens to add to the bucket, or to take from it, after a claim that used `used` of the
 /// `granted` tokens, which lay idle for `idle`; `None` if that is less than one, which is within
-/// what the bucket's own arithmetic is off.
+/// what the bucket's own arithmetic is off, or if the pace holds nobody back.
 ///
 /// Tokens for jobs that another worker took, or that had expired, go back. Those that the bucket
 /// gained only because it had room for them are taken.
@@ -27,6 +30,9 @@ pub(super) fn correction(
     used: usize,
     idle: Duration,
 ) -> Option<f64> {
+    if number(granted) < AT_ONCE.as_secs_f64() * grant.pace {
+        return None;
+    }
     let unused = number(granted.saturating_sub(used));
     let gained = idle.saturating_sub(grant.keeps).as_secs_f64() * grant.pace;
     let tokens = unused - gained.min(number(granted));
@@ -59,6 +65,13 @@ mod tests {
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_pace_that_holds_nobody_back_needs_no_correction() {
+        let mut grant = grant(20);
+        grant.pace = 1e7;
+        assert_eq!(correction(&grant, 10, 4, ms(3)), None);
     }
 
     #[test]
