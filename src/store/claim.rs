@@ -104,8 +104,9 @@ impl Store {
         let streams: Vec<bool> = orders.iter().map(|o| o.can_stream).collect();
         let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
         let epoch = self.watch.as_ref().map(|w| w.epoch()).unwrap_or_default();
+        let way = self.for_claims();
         let rows = watched!(
-            self,
+            way,
             "claim jobs",
             fetch_all,
             sqlx::query_file!(

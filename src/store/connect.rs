@@ -21,6 +21,8 @@ use crate::call::readable;
 /// - `synchronous_commit`: a claim is a write-ahead record, whatever the database's default.
 /// - `enable_seqscan`: every statement here has an index; statistics that are old or missing must
 ///   not talk the planner into reading a table of millions of rows.
+/// - `max_parallel_workers_per_gather`: a small table without an index looks dear then, and each
+///   start of a process for it cost 15 ms.
 /// - the time limits bound what a lost worker can hold; `lock_timeout` is for the few statements
 ///   that do not skip locked rows.
 /// - the isolation level: the statements lock rows and read them anew, whatever the database's
@@ -29,7 +31,8 @@ use crate::call::readable;
 /// - `search_path`: as [`SEARCH_PATH`].
 pub(super) const SESSION: &str = "SET search_path = pg_catalog, pg_temp; \
     SET jit = off; SET synchronous_commit = on; \
-    SET enable_seqscan = off; SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
+    SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; \
+    SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
     SET default_transaction_isolation = 'read committed'; \
     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 
@@ -117,6 +120,11 @@ pub(super) use answered;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) pool: PgPool,
+    /// What a worker claims through, and what it writes results through: a connection each. In
+    /// turns on all of them each session would keep the plans of both, and find them cold: that
+    /// cost the database half as much again for each call.
+    claims: PgPool,
+    results: PgPool,
     /// What a worker's connections know of the database's history; others watch nothing.
     pub(super) watch: Option<Arc<Watch>>,
 }
@@ -259,7 +267,12 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, watch: None })
+        Ok(Self {
+            claims: pool.clone(),
+            results: pool.clone(),
+            pool,
+            watch: None,
+        })
     }
 
     /// The same for the worker of a program: checks the schema, and looks with every new connection
@@ -282,28 +295,15 @@ impl Store {
             .meet(&mut first)
             .await
             .map_err(StoreError::during("tell its history"))?;
-        let (meeting, lending, taking_back) =
-            (Arc::clone(&watch), Arc::clone(&watch), Arc::clone(&watch));
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| {
-                let watch = Arc::clone(&meeting);
-                Box::pin(async move { watch.meet(connection).await })
-            })
-            // One that leads to the server of before must not serve a claim of now.
-            .before_acquire(move |_, of| {
-                let current = lending.is_current(of.age);
-                Box::pin(async move { Ok(current) })
-            })
-            .after_release(move |_, of| {
-                let current = taking_back.is_current(of.age);
-                Box::pin(async move { Ok(current) })
-            })
-            .connect_lazy_with(options);
+        let pool = |connections| watched_pool(connections, &options, &watch);
+        let store = Self {
+            pool: pool(connections),
+            claims: pool(1),
+            results: pool(1),
+            watch: Some(Arc::clone(&watch)),
+        };
         drop(first);
-        let watch = Some(watch);
-        Ok((Self { pool, watch }, schema))
+        Ok((store, schema))
     }
 
     /// Logs in as `url` says from the next connection on, once the database has let it in; open
@@ -329,8 +329,32 @@ impl Store {
         }
         // Given up without waiting, as the first one.
         drop(connect_plainly(&next).await?);
-        self.pool.set_connect_options(next);
+        for pool in self.pools() {
+            pool.set_connect_options(next.clone());
+        }
         Ok(())
+    }
+
+    fn pools(&self) -> [&PgPool; 3] {
+        [&self.pool, &self.claims, &self.results]
+    }
+
+    /// The same by the connection for claims.
+    pub(super) fn for_claims(&self) -> Self {
+        let pool = self.claims.clone();
+        Self {
+            pool,
+            ..self.clone()
+        }
+    }
+
+    /// The same by the connection for results.
+    pub(super) fn for_results(&self) -> Self {
+        let pool = self.results.clone();
+        Self {
+            pool,
+            ..self.clone()
+        }
     }
 
     /// A connection of the pool. Where none is free the pool opens another, and while the server
@@ -338,9 +362,11 @@ impl Store {
     /// good, or a server at its limit would hold up a worker that has connections of its own.
     pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
         if self.watch.as_ref().is_some_and(|watch| watch.take_purge()) {
-            // try_acquire asks nothing.
-            while let Some(idle) = self.pool.try_acquire() {
-                drop(idle.detach());
+            for pool in self.pools() {
+                // try_acquire asks nothing.
+                while let Some(idle) = pool.try_acquire() {
+                    drop(idle.detach());
+                }
             }
         }
         let opened = self.pool.acquire();
@@ -359,6 +385,30 @@ impl Store {
 
     /// Closes all connections; statements under way are finished first.
     pub async fn close(&self) {
-        self.pool.close().await;
+        for pool in self.pools() {
+            pool.close().await;
+        }
     }
+}
+
+/// A pool that looks with every new connection where it leads.
+fn watched_pool(connections: u32, options: &PgConnectOptions, watch: &Arc<Watch>) -> PgPool {
+    let (meeting, lending, taking_back) = (Arc::clone(watch), Arc::clone(watch), Arc::clone(watch));
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            let watch = Arc::clone(&meeting);
+            Box::pin(async move { watch.meet(connection).await })
+        })
+        // One that leads to the server of before must not serve a claim of now.
+        .before_acquire(move |_, of| {
+            let current = lending.is_current(of.age);
+            Box::pin(async move { Ok(current) })
+        })
+        .after_release(move |_, of| {
+            let current = taking_back.is_current(of.age);
+            Box::pin(async move { Ok(current) })
+        })
+        .connect_lazy_with(options.clone())
 }

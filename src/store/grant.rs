@@ -79,8 +79,9 @@ impl Store {
         let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
         let kinds: Vec<&str> = asks.iter().map(|a| a.kind).collect();
         let [low0, low1, low2, low3] = columns(asks, |a| a.lows);
+        let way = self.for_claims();
         let rows = watched!(
-            self,
+            way,
             "grant calls",
             fetch_all,
             sqlx::query_file!(
@@ -121,8 +122,9 @@ impl Store {
     /// # Errors
     /// If the database cannot answer; nothing may then have been changed.
     pub async fn correct_tokens(&self, app: &str, tokens: f64) -> Result<Duration, StoreError> {
+        let way = self.for_claims();
         let row = bounded!(
-            self,
+            way,
             "correct the tokens of an app",
             fetch_optional,
             sqlx::query_file!("src/store/correct.sql", app, tokens)

@@ -172,8 +172,9 @@ impl Store {
             .map(|b| b.replied_after.map(|d| d.as_secs_f64()))
             .collect();
         let epoch = self.watch.as_ref().map(|watch| watch.epoch());
+        let way = self.for_results();
         let rows = bounded!(
-            self,
+            way,
             "record results",
             fetch_all,
             sqlx::query_file!(

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::store::{Program, Schema, Store, StoreError};
 
-/// Connections of one worker: the claim loop, the recorder, and the small duties between them.
-const CONNECTIONS: u32 = 8;
+/// Connections of one worker for its small duties, beside those for claims, for results and for
+/// notifications.
+const CONNECTIONS: u32 = 6;
 
 /// How long after the last request the recorder may take to write its last results.
 const LAST_RESULTS: Duration = Duration::from_secs(10);

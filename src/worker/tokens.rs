@@ -15,7 +15,8 @@ use crate::store::Grant;
 /// exceed the pace at once, even for many workers.
 pub(super) const KEEP: Duration = Duration::from_millis(250);
 
-/// A pace that gives so many tokens in so short a time holds nobody back: no clock tells it from none.
+/// A pace that gives so many tokens in so short a time holds nobody back: no clock tells it from
+/// none.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// How many tokens to add to the bucket, or to take from it, after a claim that used `used` of the
