@@ -44,4 +44,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION callq.count_attempts IS 'Trigger of callq.attempts: writes callq.count_changes.';
 
+-- How long a doubt counts follows from the app's longest call since migration 0013.
+COMMENT ON COLUMN callq.schedules.overlap IS 'When an earlier job of the schedule is not finished at a firing''s time: skip (default) does not make it, allow makes it all the same, cancel_previous cancels the earlier one. A job in doubt counts until its call must be over: ring_timeout_ms, the longest call (longest_call_s of the app, 30 minutes by default, or max_call_seconds if that is more) and two minutes after it was claimed.';
+
 UPDATE callq.meta SET schema_version = 13;

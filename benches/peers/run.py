@@ -4,7 +4,7 @@
 Every job is one HTTP POST to a server that answers at once, with its CallId and callee results written back per job;
 20,000 jobs are there before a worker starts; 50 requests at once, one process, all of it on this machine. The peers
 run interleaved for several rounds, each time in a fresh database of one private PostgreSQL that syncs every commit.
-The medians and their spread go between the markers of docs/performance.md.
+The medians and their spread go between the markers of docs/performance.md and README.md.
 
 ROUNDS and JOBS change how much; PEERS names those to run, separated by spaces.
 """
@@ -25,7 +25,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CALLQ = ROOT / "target/release/callq"
-DOCUMENT = ROOT / "docs/performance.md"
+DOCUMENTS = [ROOT / "docs/performance.md", ROOT / "README.md"]
 JOBS = int(os.environ.get("JOBS", "20000"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 PORT = 19465
@@ -88,16 +88,19 @@ class Server:
         def times(pid: str) -> list[str]:
             return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
 
-        own = times(str(self.process.pid))
-        ticks = sum(int(n) for n in own[11:15])
-        for entry in pathlib.Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    child = times(entry.name)
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                if child[1] == str(self.process.pid):
-                    ticks += int(child[11]) + int(child[12])
+        # A process that ends meanwhile is with neither those that are there nor those that have ended.
+        ended = None
+        while (own := [int(n) for n in times(str(self.process.pid))[11:15]])[2:] != ended:
+            ended, ticks = own[2:], 0
+            for entry in pathlib.Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    try:
+                        child = times(entry.name)
+                    except (FileNotFoundError, ProcessLookupError):
+                        continue
+                    if child[1] == str(self.process.pid):
+                        ticks += int(child[11]) + int(child[12])
+        ticks += sum(own)
         return ticks / TICK
 
     def counters(self, database: str) -> tuple[int, int, float]:
@@ -212,11 +215,10 @@ def main() -> None:
     finally:
         server.stop()
     print(made)
-    text = DOCUMENT.read_text()
     begin, end = "<!-- peers: made by `make bench-peers` -->", "<!-- peers: end -->"
-    if begin in text:
-        before, rest = text.split(begin)
-        DOCUMENT.write_text(f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}")
+    for document in DOCUMENTS:
+        before, rest = document.read_text().split(begin)
+        document.write_text(f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}")
 
 
 if __name__ == "__main__":

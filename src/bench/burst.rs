@@ -29,6 +29,7 @@ pub(super) async fn burst(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, B
         jobs: i64::try_from(plan.burst).unwrap_or(i64::MAX),
         first_s: AHEAD,
         every_s: 0.0,
+        apps: 1,
     };
     trial.fill(fill).await?;
     let expected = Duration::from_secs_f64(number(plan.burst) / PACE);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::BenchError;
 use super::ground::{Ground, Reading, UNPACED, Used, until};
+use super::hand::Orders;
 use super::percentile::{number, whole};
 use super::usage::Usage;
 use crate::store::{Fill, Tally, Trial};
@@ -18,6 +19,8 @@ pub(super) struct Drain {
     pub(super) jobs: usize,
     pub(super) workers: usize,
     pub(super) concurrency: usize,
+    /// For how many apps the jobs are.
+    pub(super) apps: usize,
     /// How long each request is answered after.
     pub(super) answered_after: Duration,
 }
@@ -43,13 +46,17 @@ impl Drain {
             jobs,
             first_s: -1.0,
             every_s: 0.0,
+            apps: self.apps,
         };
         let first = trial.fill(fill).await?;
         trial.settle().await?;
         ground.answerer.begin(self.answered_after);
         let before = Reading::of(trial).await?;
 
-        let orders = ground.orders(trial, self.concurrency, UNPACED);
+        let orders = Orders {
+            apps: self.apps,
+            ..ground.orders(trial, self.concurrency, UNPACED)
+        };
         let hands = (0..self.workers).map(|_| ground.hire(&orders));
         let mut hands = hands.collect::<Result<Vec<_>, _>>()?;
         let came = async || Ok(ground.answerer.count() >= self.jobs);

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::answerer::Answerer;
 use super::hand::{Hand, Orders, WorkerCommand};
 use super::usage;
@@ -32,6 +34,8 @@ pub struct Ground {
     pub(super) answerer: Answerer,
     command: WorkerCommand,
     tell: Tell,
+    /// Where a worker finds its configuration, if it needs any.
+    folder: TempDir,
 }
 
 impl Ground {
@@ -66,6 +70,7 @@ impl Ground {
             answerer: Answerer::start().await.map_err(BenchError::Listen)?,
             command,
             tell,
+            folder: tempfile::tempdir().map_err(BenchError::Folder)?,
         })
     }
 
@@ -90,12 +95,14 @@ impl Ground {
             host: self.answerer.url(),
             concurrency,
             calls_per_second: pace,
+            apps: 1,
+            folder: self.folder.path().to_owned(),
         }
     }
 
     /// Starts a worker.
     pub(super) fn hire(&self, orders: &Orders) -> Result<Hand, BenchError> {
-        Hand::start((self.command)(orders))
+        Hand::start((self.command)(orders).map_err(BenchError::Worker)?)
     }
 
     /// Removes every database that was made, and the server if it is ours.

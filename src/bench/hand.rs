@@ -1,6 +1,8 @@
 //! One worker of the shipped program, as a child process.
 
 use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,12 +30,16 @@ pub struct Orders {
     pub host: String,
     /// How many at once.
     pub concurrency: usize,
-    /// The pace of the app.
+    /// The pace of each app.
     pub calls_per_second: f64,
+    /// How many apps it serves: [`app_name`](crate::store::app_name).
+    pub apps: usize,
+    /// Where a configuration can be put for it.
+    pub folder: PathBuf,
 }
 
 /// Makes the command of a worker: the program and its environment are not for this module to know.
-pub type WorkerCommand = Box<dyn Fn(&Orders) -> std::process::Command + Send + Sync>;
+pub type WorkerCommand = Box<dyn Fn(&Orders) -> io::Result<std::process::Command> + Send + Sync>;
 
 /// A running worker. Dropping it kills it.
 #[derive(Debug)]

@@ -54,6 +54,7 @@ pub(super) async fn due_to_wire(
         jobs: i64::try_from(jobs).unwrap_or(i64::MAX),
         first_s: AHEAD.as_secs_f64(),
         every_s: 1.0 / PER_SECOND,
+        apps: 1,
     };
     let first = trial.fill(fill).await?;
     let came = async || Ok(ground.answerer.count() >= jobs);
@@ -88,6 +89,7 @@ async fn insert_to_wire(
             jobs: 1,
             first_s: 0.0,
             every_s: 0.0,
+            apps: 1,
         };
         trial.fill(fill).await?;
         let came = async || Ok(ground.answerer.count() > number);

@@ -45,6 +45,8 @@ pub(super) async fn limit(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, B
         sql.server_us,
         "us",
     );
+    sheet.note("one claim", sql.claim_ms, "ms");
+    sheet.note("one record", sql.record_ms, "ms");
     sheet.note("HTTP alone", http_per_s, "calls/s");
     sheet.note("one after the other", together, "calls/s");
     sheet.note("the worker", drained.calls_per_s, "calls/s");
@@ -57,6 +59,10 @@ pub(super) async fn limit(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, B
 pub(super) struct Statements {
     pub(super) per_s: f64,
     pub(super) server_us: Option<f64>,
+    /// A claim of as many jobs as there may be requests at once, in the mean.
+    pub(super) claim_ms: f64,
+    /// A record of [`RECORDED_AT_ONCE`] results.
+    pub(super) record_ms: f64,
 }
 
 /// Claims and records `jobs` jobs as the worker does, in a plain loop on one connection.
@@ -69,6 +75,7 @@ pub(super) async fn statements_alone(
         jobs: i64::try_from(jobs).unwrap_or(i64::MAX),
         first_s: -1.0,
         every_s: 0.0,
+        apps: 1,
     };
     trial.fill(fill).await?;
     trial.settle().await?;
@@ -76,6 +83,7 @@ pub(super) async fn statements_alone(
     let store = Store::connect(&trial.url_as_workers(), 1).await?;
     let mut lows = Lows::default();
     let mut results = Vec::with_capacity(RECORDED_AT_ONCE);
+    let (mut claiming, mut recording) = (Mean::default(), Mean::default());
     let mut done = 0;
     let began = Instant::now();
     while done < jobs {
@@ -87,7 +95,9 @@ pub(super) async fn statements_alone(
             can_stream: true,
         };
         let lease = Duration::from_secs(30);
+        let asked = Instant::now();
         let claims = store.claim(&[order], token, "bench", lease).await?;
+        claiming.add(asked.elapsed());
         if claims.jobs.is_empty() {
             return Err(BenchError::Broken);
         }
@@ -99,7 +109,9 @@ pub(super) async fn statements_alone(
         }
         while results.len() >= RECORDED_AT_ONCE || (done >= jobs && !results.is_empty()) {
             let rest = results.split_off(results.len().min(RECORDED_AT_ONCE));
+            let asked = Instant::now();
             store.record(&results).await?;
+            recording.add(asked.elapsed());
             results = rest;
         }
     }
@@ -109,7 +121,27 @@ pub(super) async fn statements_alone(
     Ok(Statements {
         per_s,
         server_us: used.server_cpu_s.map(|cpu| cpu / number(jobs) * 1e6),
+        claim_ms: claiming.ms(),
+        record_ms: recording.ms(),
     })
+}
+
+/// How long something took, each time.
+#[derive(Default)]
+struct Mean {
+    times: usize,
+    all: Duration,
+}
+
+impl Mean {
+    fn add(&mut self, took: Duration) {
+        self.times += 1;
+        self.all += took;
+    }
+
+    fn ms(&self) -> f64 {
+        self.all.as_secs_f64() * 1e3 / number(self.times.max(1))
+    }
 }
 
 /// The result of a job that Tencent accepted.

@@ -46,6 +46,9 @@ pub enum BenchError {
     /// There is no port.
     #[error("could not listen on 127.0.0.1: {0}")]
     Listen(std::io::Error),
+    /// There is no folder for a worker's configuration.
+    #[error("could not make a folder: {0}")]
+    Folder(std::io::Error),
     /// The worker could not be started or watched.
     #[error("could not run a worker: {0}")]
     Worker(std::io::Error),

@@ -24,11 +24,13 @@ pub enum Part {
     Memory,
     /// Several workers.
     Workers,
+    /// Several apps.
+    Apps,
 }
 
 impl Part {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Throughput,
         Self::Limit,
         Self::Latency,
@@ -37,6 +39,7 @@ impl Part {
         Self::Burst,
         Self::Memory,
         Self::Workers,
+        Self::Apps,
     ];
 
     /// Its name on the command line and in figures.
@@ -51,6 +54,7 @@ impl Part {
             Self::Burst => "burst",
             Self::Memory => "memory",
             Self::Workers => "workers",
+            Self::Apps => "apps",
         }
     }
 }
@@ -74,6 +78,8 @@ pub struct Plan {
     pub latency: Duration,
     /// Numbers of workers.
     pub workers: Vec<usize>,
+    /// Numbers of apps.
+    pub apps: Vec<usize>,
 }
 
 impl Plan {
@@ -93,6 +99,7 @@ impl Plan {
                 Part::Burst => burst::burst(ground, self).await?,
                 Part::Memory => throughput::memory(ground, self).await?,
                 Part::Workers => throughput::workers(ground, self).await?,
+                Part::Apps => throughput::apps(ground, self).await?,
             });
         }
         Ok(figures)

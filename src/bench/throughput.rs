@@ -42,6 +42,7 @@ pub(super) fn one(plan: &Plan) -> Drain {
         jobs: plan.jobs,
         workers: 1,
         concurrency: plan.concurrency,
+        apps: 1,
         answered_after: Duration::ZERO,
     }
 }
@@ -87,22 +88,39 @@ pub(super) async fn memory(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, 
     Ok(sheet.figures)
 }
 
-/// Ever more workers, each with a database of its own making.
+/// Ever more workers.
 pub(super) async fn workers(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
+    let drain = |workers| Drain {
+        workers,
+        ..one(plan)
+    };
+    each(ground, Part::Workers, "worker", &plan.workers, drain).await
+}
+
+/// The same jobs for ever more apps, which one worker serves.
+pub(super) async fn apps(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, BenchError> {
+    let drain = |apps| Drain { apps, ..one(plan) };
+    each(ground, Part::Apps, "app", &plan.apps, drain).await
+}
+
+/// One drain for each number of `things`, each in a database of its own.
+async fn each(
+    ground: &Ground,
+    part: Part,
+    things: &str,
+    numbers: &[usize],
+    drain: impl Fn(usize) -> Drain,
+) -> Result<Vec<Figure>, BenchError> {
     let mut all = Vec::new();
-    for workers in &plan.workers {
+    for number in numbers {
         let trial = ground.trial().await?;
-        let drain = Drain {
-            workers: *workers,
-            ..one(plan)
-        };
-        let drained = drain.run(ground, &trial).await?;
+        let drained = drain(*number).run(ground, &trial).await?;
         trial.end().await?;
-        let case = match workers {
-            1 => "1 worker".to_owned(),
-            _ => format!("{workers} workers"),
+        let case = match number {
+            1 => format!("1 {things}"),
+            _ => format!("{number} {things}s"),
         };
-        let mut sheet = Sheet::new(Part::Workers.name(), case);
+        let mut sheet = Sheet::new(part.name(), case);
         tell(&mut sheet, &drained);
         ground.tell(&sheet.figures);
         all.extend(sheet.figures);

@@ -33,8 +33,24 @@ pub(super) fn of_server(session: i32) -> Option<f64> {
     if session.name != "postgres" {
         return None;
     }
-    let first = Times::of(session.parent)?;
-    let mut ticks = first.own + first.of_ended_children;
+    // A session that ends meanwhile is with neither those that are there nor those that have ended.
+    loop {
+        let before = Times::of(session.parent)?;
+        let ticks = of_children(session.parent)?;
+        let after = Times::of(session.parent)?;
+        if before
+            .of_ended_children
+            .total_cmp(&after.of_ended_children)
+            .is_eq()
+        {
+            return Some((after.own + after.of_ended_children + ticks) / TICKS_PER_SECOND);
+        }
+    }
+}
+
+/// Ticks of the processes that a process has.
+fn of_children(parent: u32) -> Option<f64> {
+    let mut ticks = 0.0;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let pid = entry
             .file_name()
@@ -42,14 +58,14 @@ pub(super) fn of_server(session: i32) -> Option<f64> {
             .and_then(|name| name.parse().ok());
         let child = pid.and_then(Times::of);
         ticks += child.map_or(0.0, |child| {
-            if child.parent == session.parent {
+            if child.parent == parent {
                 child.own
             } else {
                 0.0
             }
         });
     }
-    Some(ticks / TICKS_PER_SECOND)
+    Some(ticks)
 }
 
 #[derive(Debug, PartialEq)]

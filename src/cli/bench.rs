@@ -1,7 +1,9 @@
 //! `callq bench`
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use super::when::duration;
 use super::{Failure, logging, print, signals};
 use crate::bench::{Answerer, BenchError, Figure, Ground, Machine, Orders, Part, Plan, Where};
 use crate::config::{self, settings};
+use crate::store::app_name;
 
 const EXAMPLES: &str = "Examples:\n  \
     callq bench                                # some minutes, on a private PostgreSQL\n  \
@@ -73,6 +76,10 @@ pub(super) struct Bench {
     #[arg(long, value_name = "N", value_parser = within(1..=64))]
     workers: Vec<u32>,
 
+    /// Numbers of apps for the part `apps` [default: 1 10 50]
+    #[arg(long, value_name = "N", value_parser = within(1..=1000))]
+    apps: Vec<u32>,
+
     /// Make the databases on the server of DATABASE_URL, whose login must be allowed to
     #[arg(long)]
     beside: bool,
@@ -97,8 +104,8 @@ struct PartName(Part);
 
 impl ValueEnum for PartName {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [PartName; 8] = {
-            let mut all = [PartName(Part::Throughput); 8];
+        const ALL: [PartName; 9] = {
+            let mut all = [PartName(Part::Throughput); 9];
             let mut at = 0;
             while at < all.len() {
                 all[at] = PartName(Part::ALL[at]);
@@ -176,6 +183,7 @@ impl Bench {
                 .into_iter()
                 .map(size)
                 .collect(),
+            apps: or(&self.apps, &[1, 10, 50]).into_iter().map(size).collect(),
         }
     }
 }
@@ -189,28 +197,67 @@ async fn measure(ground: &Ground, plan: &Plan) -> Result<(Machine, Vec<Figure>),
     Ok((machine, plan.run(ground).await?))
 }
 
-/// The shipped worker, with nothing of our environment, in a folder without a configuration.
-fn worker_command(orders: &Orders) -> std::process::Command {
+/// What a worker signs with; nobody checks it.
+const SECRET: &str = "of-a-measurement";
+
+/// Of the first app; each further one has the next.
+const SDK_APP_ID: usize = 1_400_000_000;
+
+/// The shipped worker, with nothing of our environment. Of several apps only a file can tell.
+fn worker_command(orders: &Orders) -> io::Result<std::process::Command> {
     let program = config::this_program().unwrap_or_else(|| "callq".into());
     let mut command = std::process::Command::new(program);
     command
         .arg("worker")
         .env_clear()
-        .current_dir(Path::new("/"))
+        .current_dir(&orders.folder)
         .env(settings::DATABASE_URL.environment, &orders.database_url)
-        .env(settings::HOST.environment, &orders.host)
-        .env(settings::SDK_APP_ID.environment, "1400000000")
-        .env(settings::ADMIN_ACCOUNT.environment, "bench")
-        .env(settings::SECRET_KEY.environment, "of-a-measurement")
         .env(
             settings::CONCURRENCY.environment,
             orders.concurrency.to_string(),
-        )
+        );
+    let file = orders.folder.join(settings::DEFAULT_FILE);
+    if orders.apps > 1 {
+        let secret = orders.folder.join("secret");
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&secret)?
+            .write_all(SECRET.as_bytes())?;
+        let apps: Vec<String> = (0..orders.apps)
+            .map(|n| table_of(n, orders, &secret))
+            .collect();
+        std::fs::write(file, apps.concat())?;
+        return Ok(command);
+    }
+    if file.exists() {
+        std::fs::remove_file(file)?;
+    }
+    command
+        .env(settings::HOST.environment, &orders.host)
+        .env(settings::SDK_APP_ID.environment, SDK_APP_ID.to_string())
+        .env(settings::ADMIN_ACCOUNT.environment, "bench")
+        .env(settings::SECRET_KEY.environment, SECRET)
         .env(
             settings::CALLS_PER_SECOND.environment,
             orders.calls_per_second.to_string(),
         );
-    command
+    Ok(command)
+}
+
+/// The configuration of one of several apps.
+fn table_of(number: usize, orders: &Orders, secret: &Path) -> String {
+    format!(
+        "[apps.{}]\nhost = {:?}\nsdk_app_id = {}\nadmin_account = \"bench\"\n\
+         secret_key_file = {:?}\ncalls_per_second = {:?}\n",
+        app_name(number),
+        orders.host,
+        SDK_APP_ID + number,
+        secret.display().to_string(),
+        orders.calls_per_second,
+    )
 }
 
 async fn only_answer(address: SocketAddr, stop: impl Future<Output = ()>) -> Result<(), Failure> {

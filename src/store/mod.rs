@@ -83,7 +83,7 @@ pub use streams::{
     StreamNow, StreamPace, StreamSaid, StreamsTaken,
 };
 pub use sweep::{DueCall, RecordsRow, Sweep, SweepLease};
-pub use trial::{Counters, Fill, Tally, Trial};
+pub use trial::{Counters, Fill, Tally, Trial, app_name};
 pub use watch::Epoch;
 pub use when::{Move, When};
 pub use worker::{Beat, CircuitRow, OpenCircuit, WorkerRow};

@@ -65,6 +65,17 @@ pub struct Fill {
     pub first_s: f64,
     /// How many seconds are between two.
     pub every_s: f64,
+    /// For how many apps, in turns: [`app_name`].
+    pub apps: usize,
+}
+
+/// The name of an app of measurements: the first is the one that is there without a file.
+#[must_use]
+pub fn app_name(number: usize) -> String {
+    match number {
+        0 => "default".to_owned(),
+        _ => format!("app-{number}"),
+    }
 }
 
 impl Trial {
@@ -145,11 +156,13 @@ impl Trial {
     /// # Errors
     /// If the database refuses them.
     pub async fn fill(&self, fill: Fill) -> Result<i64, StoreError> {
+        let apps: Vec<String> = (0..fill.apps.max(1)).map(app_name).collect();
         let filled = sqlx::query_file_scalar!(
             "src/store/trial_fill.sql",
             fill.jobs,
             fill.first_s,
-            fill.every_s
+            fill.every_s,
+            &apps
         );
         filled
             .fetch_one(&self.pool)

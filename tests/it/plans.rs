@@ -512,7 +512,7 @@ async fn what_becomes_of_calls_is_settled_without_looking_through_them() {
 }
 
 /// Calls with media that are rung, are answered, play, are over, and have ended.
-const LIVE_STREAMS: i64 = 2_000;
+const LIVE_STREAMS: i32 = 2_000;
 const ENDED_STREAMS: i64 = 100_000;
 
 async fn begin_media(session: &mut PgConnection, from: i64, to: i64) {
@@ -590,7 +590,7 @@ async fn media_is_looked_after_without_looking_through_what_has_ended() {
                 let cost = explain(&mut session, settings, &statement, arguments).await;
                 let about = format!("{name}, statistics {analysed:?}, {settings}");
                 // Each live call once for each of the four duties at most.
-                let most = 4.0 * LIVE_STREAMS as f64;
+                let most = 4.0 * f64::from(LIVE_STREAMS);
                 for node in &cost.nodes {
                     let large = ["jobs", "calls", "streams"].contains(&&*node.table);
                     let reads = large && node.rows + node.in_vain > 0.0;

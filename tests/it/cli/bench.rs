@@ -10,7 +10,7 @@ use crate::support::Database;
 use crate::support::program::{Program, callq, run};
 
 /// A bench that takes seconds on a machine that is busy.
-const SMALL: [&str; 21] = [
+const SMALL: [&str; 23] = [
     "bench",
     "--jobs",
     "100",
@@ -28,6 +28,8 @@ const SMALL: [&str; 21] = [
     "1",
     "--workers",
     "2",
+    "--apps",
+    "3",
     "--json",
     "--beside",
     "--part",
@@ -96,8 +98,8 @@ async fn a_burst_is_measured() {
 }
 
 #[tokio::test]
-async fn memory_and_several_workers_are_measured() {
-    measure(&["memory", "workers"]).await;
+async fn memory_several_workers_and_several_apps_are_measured() {
+    measure(&["memory", "workers", "apps"]).await;
 }
 
 /// The others of this server may have a bench too: only what is gone again says something of ours,

@@ -73,7 +73,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0016_costs.sql",
-        "8fb922c4f9697d5e24e0247dec0a502778c0147a33aa270674a2da907bc3df36",
+        "e8b8f51b9a3790e1cf4506915f402f7c920b66833067739c69afd92c2dbe1683",
     ),
 ];
 
