@@ -113,23 +113,24 @@ impl Store {
             .collect())
     }
 
-    /// Adds tokens to an app's bucket, or takes them from it where `tokens` is below zero: those
-    /// that were granted and not used, so that other workers have them at once, and those that the
-    /// bucket gained only because granted ones lay idle.
+    /// Adds tokens to the buckets of apps, or takes them where their number is below zero: those
+    /// that were granted and not used, so that other workers have them at once, and those that a
+    /// bucket gained only because granted ones lay idle. Each app once.
     ///
-    /// Returns in how long the bucket's debt is paid; zero if it has none.
+    /// Returns in how long the longest debt is paid; zero if there is none.
     ///
     /// # Errors
     /// If the database cannot answer; nothing may then have been changed.
-    pub async fn correct_tokens(&self, app: &str, tokens: f64) -> Result<Duration, StoreError> {
+    pub async fn correct_tokens(&self, owed: &[(String, f64)]) -> Result<Duration, StoreError> {
+        let (apps, tokens): (Vec<String>, Vec<f64>) = owed.iter().cloned().unzip();
         let way = self.for_claims();
         let row = bounded!(
             way,
-            "correct the tokens of an app",
-            fetch_optional,
-            sqlx::query_file!("src/store/correct.sql", app, tokens)
+            "correct the tokens of apps",
+            fetch_one,
+            sqlx::query_file!("src/store/correct.sql", &apps, &tokens)
         )?;
-        Ok(row.map_or(Duration::ZERO, |row| seconds(row.debt_s)))
+        Ok(row.debt_s.map_or(Duration::ZERO, seconds))
     }
 
     /// Halves the pace of an app after Tencent asked it to go slower; it doubles every 15 s until

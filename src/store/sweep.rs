@@ -103,16 +103,16 @@ impl Store {
         }))
     }
 
-    /// Gives up every right of this worker to read records.
+    /// Gives up the right of this worker to read the records of an app.
     ///
     /// # Errors
-    /// If the database cannot answer: the rights end by themselves.
-    pub async fn leave_sweeps(&self, worker: &str) -> Result<(), StoreError> {
+    /// If the database cannot answer: the right ends by itself.
+    pub async fn leave_sweep(&self, worker: &str, app: &str) -> Result<(), StoreError> {
         bounded!(
             self,
             "leave the call records to others",
             execute,
-            sqlx::query_file!("src/store/sweep_leave.sql", worker)
+            sqlx::query_file!("src/store/sweep_leave.sql", worker, app)
         )?;
         Ok(())
     }

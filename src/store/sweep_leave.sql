@@ -1,2 +1,2 @@
--- A worker ($1) reads no records any more.
-UPDATE callq.sweeps SET lease_until = '-infinity' WHERE worker = $1
+-- A worker ($1) reads no records of an app ($2) any more.
+UPDATE callq.sweeps SET lease_until = '-infinity' WHERE app = $2 AND worker = $1

@@ -34,6 +34,18 @@ const GATHER: Duration = Duration::from_millis(5);
 /// How often the queue is read from its very beginning.
 const UNBOUNDED_EVERY: Duration = Duration::from_secs(1);
 
+/// A reading from the very beginning that takes longer than this is not repeated before
+/// [`UNBOUNDED_REST`] times as long has passed, whatever is new. While somebody holds a snapshot it
+/// meets every job that has left the queue since: 0.2 s for 700,000. What became due since the last
+/// claim is found without it.
+const UNBOUNDED_IS_DEAR: Duration = Duration::from_millis(50);
+
+/// So that it takes a tenth of the time at most,
+const UNBOUNDED_REST: u32 = 10;
+
+/// but not longer than this: what came back to the queue from before the last claim waits for it.
+const UNBOUNDED_REST_MAX: Duration = Duration::from_secs(2);
+
 /// How long the loop waits after the database could not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -60,6 +72,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
         ctx,
         lows: HashMap::new(),
         unbounded_at: None,
+        unbounded_rest: Duration::ZERO,
         gathers: false,
         turn: 0,
     };
@@ -82,6 +95,8 @@ struct Claimer {
     /// Where each app's queue is read from; see [`Lows`].
     lows: HashMap<String, Lows>,
     unbounded_at: Option<Instant>,
+    /// How long it is not done again after that.
+    unbounded_rest: Duration,
     /// Whether the last claim left a backlog, and slots have not been gathered since.
     gathers: bool,
     /// Which app is asked first, so that none always finds the slots taken.
@@ -107,11 +122,8 @@ impl Claimer {
             }
         }
         let free = free.min(BATCH_MAX);
-        if self.ctx.wake.take_news()
-            || self
-                .unbounded_at
-                .is_none_or(|at| now.duration_since(at) >= UNBOUNDED_EVERY)
-        {
+        let unbounded = self.is_to_read_all(now);
+        if unbounded {
             self.lows.clear();
             self.unbounded_at = Some(now);
         }
@@ -134,6 +146,9 @@ impl Claimer {
         };
         self.ctx.health.succeeded();
         let answered = Instant::now();
+        if unbounded {
+            self.unbounded_rest = rest_after(answered.duration_since(asked));
+        }
         for grant in &grants {
             wake_at = wake_at.min(wake_for(grant, answered));
         }
@@ -143,6 +158,9 @@ impl Claimer {
             return Next::SleepUntil(wake_at);
         }
         let found = self.claim(&orders, &grants, &probing, asked).await;
+        if unbounded {
+            self.unbounded_rest = rest_after(asked.elapsed());
+        }
         // A claim that found nothing although jobs are due met rows that somebody else has locked;
         // trying again at once would spin. What it did find may have more behind it.
         let slots = |app: &str| {
@@ -161,6 +179,15 @@ impl Claimer {
         } else {
             Next::SleepUntil(wake_at)
         }
+    }
+
+    /// Whether the queue is read from its very beginning: now and then, and when there is news.
+    fn is_to_read_all(&self, now: Instant) -> bool {
+        let Some(at) = self.unbounded_at else {
+            return true;
+        };
+        let since = now.duration_since(at);
+        since >= self.unbounded_rest && (self.ctx.wake.take_news() || since >= UNBOUNDED_EVERY)
     }
 
     /// One question per app that may be claimed for, and when the next shut circuit is tried.
@@ -204,6 +231,7 @@ impl Claimer {
         let mut left = free;
         let mut orders = Vec::new();
         let mut probing = Vec::new();
+        let mut unused = Vec::new();
         for ask in asks {
             let Some(grant) = grants.iter().find(|grant| grant.app == ask.app) else {
                 continue;
@@ -224,8 +252,8 @@ impl Claimer {
                 granted = self.probe(&ask.app, turn, left);
                 probing.extend((granted > 0).then(|| ask.app.clone()));
             } else if grant.granted > granted {
-                let unused = tokens::number(grant.granted - granted);
-                self.ctx.correct_tokens(&ask.app, unused).await;
+                let back = tokens::number(grant.granted - granted);
+                unused.push((ask.app.clone(), back));
             }
             left -= granted;
             if granted > 0 {
@@ -237,6 +265,7 @@ impl Claimer {
                 });
             }
         }
+        self.ctx.correct_tokens(&unused).await;
         (orders, probing)
     }
 
@@ -290,28 +319,17 @@ impl Claimer {
         let corrections = corrections(orders, grants, &claims, idle);
         if idle < tokens::KEEP {
             self.dispatch(claims, probing, claim_token, began, slots, rooms);
-            for (app, tokens) in corrections {
-                self.ctx.correct_tokens(&app, tokens).await;
-            }
+            self.ctx.correct_tokens(&corrections).await;
             return found;
         }
-        let Some(debt) = self.pay(corrections).await else {
+        // Nothing is sent before; and if the database does not answer, it is not known what is owed.
+        let Some(debt) = self.ctx.correct_tokens(&corrections).await else {
             self.ctx.give_back_later(claim_token, began);
             return 0;
         };
         self.ctx.sleep_or_stop(debt).await;
         self.dispatch(claims, probing, claim_token, began, slots, rooms);
         found
-    }
-
-    /// Corrects the tokens of a claim that took long, before anything is sent; says how long to
-    /// wait until then. `None`: the database does not answer, so it is not known.
-    async fn pay(&self, corrections: Vec<(String, f64)>) -> Option<Duration> {
-        let mut longest = Duration::ZERO;
-        for (app, tokens) in corrections {
-            longest = longest.max(self.ctx.correct_tokens(&app, tokens).await?);
-        }
-        Some(longest)
     }
 
     /// Every claimed job becomes a task at once; none waits in memory, but for a debt of tokens.
@@ -372,6 +390,14 @@ impl Claimer {
             lows.0[level] = lows.0[level].max(job.due_at);
         }
     }
+}
+
+/// How long the queue is not read from its beginning after that took so long.
+fn rest_after(took: Duration) -> Duration {
+    if took < UNBOUNDED_IS_DEAR {
+        return Duration::ZERO;
+    }
+    (took * UNBOUNDED_REST).min(UNBOUNDED_REST_MAX)
 }
 
 /// When the loop should look at this app again, from the answer to its question.

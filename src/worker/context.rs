@@ -192,12 +192,15 @@ impl Context {
         self.beat_now.notify_one();
     }
 
-    /// Adds tokens to an app's bucket, or takes them; says in how long its debt is paid, if it can
-    /// be told.
-    pub(super) async fn correct_tokens(&self, app: &str, tokens: f64) -> Option<Duration> {
-        let corrected = self.store.correct_tokens(app, tokens).await;
+    /// Adds tokens to the buckets of apps, or takes them; says in how long the longest debt is
+    /// paid, if it can be told.
+    pub(super) async fn correct_tokens(&self, owed: &[(String, f64)]) -> Option<Duration> {
+        if owed.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let corrected = self.store.correct_tokens(owed).await;
         corrected
-            .inspect_err(|error| tracing::debug!(%error, app, "could not correct the tokens"))
+            .inspect_err(|error| tracing::debug!(%error, "could not correct the tokens"))
             .ok()
     }
 

@@ -1,13 +1,20 @@
 //! Duty: what nobody reports on. Any worker does it for all apps, whether it serves them or not.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::Context;
 use crate::store::{StoreError, Walk};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// A round that takes long is followed by a pause that is longer by this, so that it takes a fifth
+/// of the time at most: while somebody holds a snapshot it meets what has left the queue since.
+const REST: u32 = 4;
+
+/// The longest pause.
+const REST_MAX: Duration = Duration::from_secs(10);
 
 /// How many steps of the walk over due jobs one round takes at most: a waiting backlog of 100,000
 /// is walked in 20 s.
@@ -20,6 +27,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
     let mut pause = EVERY.mul_f64(fastrand::f64());
     while ctx.sleep_or_stop(pause).await {
         pause = EVERY;
+        let began = Instant::now();
         if !ctx.store.history_is_open() {
             continue;
         }
@@ -34,6 +42,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
                 ctx.health.failed(&error);
             }
         }
+        pause = pause.max((began.elapsed() * REST).min(REST_MAX));
     }
 }
 

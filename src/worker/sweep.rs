@@ -106,7 +106,7 @@ pub(super) async fn run(ctx: Arc<Context>, app: Arc<App>) {
         };
     }
     if app.follows.swap(false, Ordering::Relaxed)
-        && let Err(error) = ctx.store.leave_sweeps(&ctx.name).await
+        && let Err(error) = ctx.store.leave_sweep(&ctx.name, &app.name).await
     {
         tracing::debug!(%error, "could not leave the call records to another worker at once");
     }

@@ -278,7 +278,7 @@ async fn in_no_span_of_time_is_more_granted_than_the_burst_and_the_pace() {
                 if unused > 0 && random.bool() {
                     bucket
                         .store
-                        .correct_tokens("default", f64::from(u32::try_from(unused).unwrap()))
+                        .correct_tokens(&owed(f64::from(u32::try_from(unused).unwrap())))
                         .await
                         .unwrap();
                     spent.push((
@@ -308,11 +308,15 @@ async fn in_no_span_of_time_is_more_granted_than_the_burst_and_the_pace() {
     assert!(total > 100.0, "the test grants something: {total}");
 }
 
+fn owed(tokens: f64) -> [(String, f64); 1] {
+    [("default".to_owned(), tokens)]
+}
+
 #[tokio::test]
 async fn a_bucket_in_debt_grants_nothing_until_it_is_paid() {
     let mut bucket = Bucket::new(100, "1 s").await;
     assert_eq!(bucket.grant().await.granted, 20);
-    let debt = bucket.store.correct_tokens("default", -30.0).await.unwrap();
+    let debt = bucket.store.correct_tokens(&owed(-30.0)).await.unwrap();
     assert_near(debt.as_secs_f64(), 3.0);
     bucket.pass(2.0).await;
     let grant = bucket.grant().await;

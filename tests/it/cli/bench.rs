@@ -29,7 +29,7 @@ const SMALL: [&str; 23] = [
     "--workers",
     "2",
     "--apps",
-    "3",
+    "20",
     "--json",
     "--beside",
     "--part",
