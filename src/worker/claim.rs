@@ -58,6 +58,15 @@ enum Next {
     SleepUntil(Instant),
 }
 
+/// What the free slots are used for.
+struct Shares {
+    orders: Vec<ClaimOrder>,
+    /// The apps that are claimed for to find out whether they work again.
+    probing: Vec<String>,
+    /// Whether there were more jobs and tokens than slots: what did not fit goes with the next ones.
+    cut: bool,
+}
+
 /// Who asks about a paused app now.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -153,7 +162,11 @@ impl Claimer {
             wake_at = wake_at.min(wake_for(grant, answered));
         }
 
-        let (orders, probing) = self.share_out(&asks, &grants, free).await;
+        let Shares {
+            orders,
+            probing,
+            cut,
+        } = self.share_out(&asks, &grants, free).await;
         if orders.is_empty() {
             return Next::SleepUntil(wake_at);
         }
@@ -173,7 +186,7 @@ impl Claimer {
         if found == 0 {
             wake_at = wake_at.min(Instant::now() + LOCKED_AGAIN);
         }
-        if found > 0 && grants.iter().any(more) {
+        if found > 0 && (cut || grants.iter().any(more)) {
             self.gathers = true;
             Next::Again
         } else {
@@ -221,17 +234,13 @@ impl Claimer {
 
     /// Turns grants into orders that fit the free slots, in the order of the questions; what does
     /// not fit is given back. A grant to probe a paused app leads to a question, and the pass that
-    /// this may bring to an order for one job; such apps are named beside the orders.
-    async fn share_out(
-        &self,
-        asks: &[Ask],
-        grants: &[Grant],
-        free: usize,
-    ) -> (Vec<ClaimOrder>, Vec<String>) {
+    /// this may bring to an order for one job.
+    async fn share_out(&self, asks: &[Ask], grants: &[Grant], free: usize) -> Shares {
         let mut left = free;
         let mut orders = Vec::new();
         let mut probing = Vec::new();
         let mut unused = Vec::new();
+        let mut cut = false;
         for ask in asks {
             let Some(grant) = grants.iter().find(|grant| grant.app == ask.app) else {
                 continue;
@@ -254,6 +263,7 @@ impl Claimer {
             } else if grant.granted > granted {
                 let back = tokens::number(grant.granted - granted);
                 unused.push((ask.app.clone(), back));
+                cut |= left <= granted;
             }
             left -= granted;
             if granted > 0 {
@@ -266,7 +276,11 @@ impl Claimer {
             }
         }
         self.ctx.correct_tokens(&unused).await;
-        (orders, probing)
+        Shares {
+            orders,
+            probing,
+            cut,
+        }
     }
 
     /// Whether the app is about to be paused, or was paused since the grant.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use callq::sandbox::{Fault, FaultKind};
 use callq::store::{ClaimOrder, Lows, Store};
+use callq::worker::WorkerApp;
 use uuid::Uuid;
 
 use crate::support::rig::{Rig, SURELY};
@@ -112,6 +113,30 @@ async fn a_new_job_and_a_job_moved_to_now_wake_a_sleeping_worker() {
     rig.sql("UPDATE callq.jobs SET run_at = now() WHERE callees = '{rose}'")
         .await;
     rig.until_state(moved, "placed").await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn jobs_of_several_apps_that_do_not_fit_at_once_wait_for_a_slot_and_for_no_poll() {
+    let rig = Rig::new().await;
+    let mut config = rig.config();
+    config.poll_interval = Duration::from_hours(1);
+    config.concurrency = 4;
+    config.apps = ["a", "b", "c"]
+        .map(|name| WorkerApp {
+            name: name.to_owned(),
+            ..rig.config().apps.remove(0)
+        })
+        .into();
+    // Of each app fewer than there are slots, of all together more.
+    rig.sql(
+        "INSERT INTO callq.jobs (app, robot_account, callees)
+         SELECT app, 'robot', '{jack}' FROM unnest('{a,b,c}'::text[]) AS app, generate_series(1, 3)",
+    )
+    .await;
+    let worker = rig.worker_with(config).await;
+    rig.until_requests(9).await;
+    rig.until_all("'placed'").await;
     worker.stop().await.unwrap();
 }
 
