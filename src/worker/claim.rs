@@ -63,7 +63,7 @@ struct Shares {
     orders: Vec<ClaimOrder>,
     /// The apps that are claimed for to find out whether they work again.
     probing: Vec<String>,
-    /// Whether there were more jobs and tokens than slots: what did not fit goes with the next ones.
+    /// Whether there were more jobs and tokens than slots: what did not fit goes with the next.
     cut: bool,
 }
 
@@ -336,7 +336,7 @@ impl Claimer {
             self.ctx.correct_tokens(&corrections).await;
             return found;
         }
-        // Nothing is sent before; and if the database does not answer, it is not known what is owed.
+        // Nothing is sent before. If the database does not answer, it is not known what is owed.
         let Some(debt) = self.ctx.correct_tokens(&corrections).await else {
             self.ctx.give_back_later(claim_token, began);
             return 0;
