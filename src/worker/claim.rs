@@ -443,3 +443,16 @@ fn corrections(
     };
     orders.iter().filter_map(correction).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dear_reading_of_the_queue_is_not_repeated_at_once_and_a_cheap_one_may_be() {
+        let rest = |ms| rest_after(Duration::from_millis(ms));
+        assert_eq!(rest(49), Duration::ZERO);
+        assert_eq!(rest(100), Duration::from_secs(1));
+        assert_eq!(rest(10_000), UNBOUNDED_REST_MAX);
+    }
+}
