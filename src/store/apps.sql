@@ -53,7 +53,7 @@ SELECT app.name AS "app!", a.sdk_app_id AS "sdk_app_id?", a.kind AS "kind?", a.h
     coalesce(open.dialing, 0) AS "dialing!", coalesce(open.in_doubt, 0) AS "in_doubt!"
 FROM app
 LEFT JOIN callq.apps AS a ON a.app = app.name
-LEFT JOIN callq.pace AS p ON p.app = app.name
+LEFT JOIN LATERAL (SELECT * FROM callq.pace AS p WHERE p.app = app.name ORDER BY p.revision DESC LIMIT 1) AS p ON true
 LEFT JOIN used ON used.app = app.name
 LEFT JOIN open ON open.app = app.name
 CROSS JOIN LATERAL (

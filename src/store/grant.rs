@@ -74,6 +74,25 @@ impl Store {
     /// # Errors
     /// If the database cannot answer; nothing has then been taken that is not lost within a burst.
     pub async fn grant(&self, asks: &[Ask]) -> Result<Vec<Grant>, StoreError> {
+        let (mut grants, bucketless) = self.take_tokens(asks).await?;
+        if bucketless.is_empty() {
+            return Ok(grants);
+        }
+        self.make_buckets(&bucketless).await?;
+        // Whoever got tokens by the first answer keeps it.
+        let again: Vec<Ask> = asks
+            .iter()
+            .filter(|ask| bucketless.contains(&ask.app))
+            .cloned()
+            .collect();
+        let (made, _) = self.take_tokens(&again).await?;
+        grants.retain(|grant| !bucketless.contains(&grant.app));
+        grants.extend(made);
+        Ok(grants)
+    }
+
+    /// One statement of [`Store::grant`], and the apps that have jobs due and no bucket.
+    async fn take_tokens(&self, asks: &[Ask]) -> Result<(Vec<Grant>, Vec<String>), StoreError> {
         let apps: Vec<String> = asks.iter().map(|a| a.app.clone()).collect();
         let slots: Vec<i32> = asks.iter().map(|a| count(a.slots)).collect();
         let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
@@ -97,7 +116,9 @@ impl Store {
                 &kinds as &[&str],
             )
         )?;
-        Ok(rows
+        let bucketless = rows.iter().filter(|row| row.bucketless);
+        let bucketless = bucketless.map(|row| row.app.clone()).collect();
+        let grants = rows
             .into_iter()
             .map(|row| Grant {
                 app: row.app,
@@ -110,7 +131,20 @@ impl Store {
                 keeps: row.keeps_s.map_or(Duration::ZERO, seconds),
                 pace: row.pace.unwrap_or(0.0),
             })
-            .collect())
+            .collect();
+        Ok((grants, bucketless))
+    }
+
+    /// Makes the buckets of apps that have none.
+    async fn make_buckets(&self, apps: &[String]) -> Result<(), StoreError> {
+        let way = self.for_claims();
+        bounded!(
+            way,
+            "make buckets of tokens",
+            fetch_all,
+            sqlx::query_file!("src/store/make_bucket.sql", apps)
+        )?;
+        Ok(())
     }
 
     /// Adds tokens to the buckets of apps, or takes them where their number is below zero: those

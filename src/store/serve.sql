@@ -24,18 +24,15 @@ WITH before AS MATERIALIZED (
         ring_policy = excluded.ring_policy, max_call_seconds = excluded.max_call_seconds, longest_call_s = excluded.longest_call_s
     WHERE a.kind IS NULL OR a.kind = excluded.kind
     RETURNING a.app
-), bucket AS (
-    INSERT INTO callq.pace (app, tokens, granted, asked, refilled_at)
-    SELECT s.app, 0, 0, 0, now() FROM served AS s
-    WHERE NOT EXISTS (SELECT FROM callq.pace AS p WHERE p.app = s.app)
-      AND NOT EXISTS (
-        SELECT FROM (VALUES (0), (1), (2), (3)) AS level(priority)
-        CROSS JOIN LATERAL (
-            SELECT FROM callq.jobs AS j
-            WHERE j.state = 'scheduled' AND j.app = s.app AND j.priority = level.priority AND j.due_at <= now()
-            LIMIT 1) AS j)
-    ON CONFLICT (app) DO NOTHING
 )
 SELECT s.app AS "app!",
-    CASE WHEN b.unserved_since IS NOT NULL THEN callq.note_hold(s.app, 'no_worker', b.unserved_since)::text END AS noted
+    CASE WHEN b.unserved_since IS NOT NULL THEN callq.note_hold(s.app, 'no_worker', b.unserved_since)::text END AS noted,
+    CASE WHEN (SELECT max(p.revision) FROM callq.pace AS p WHERE p.app = s.app) IS NULL
+        AND NOT EXISTS (
+            SELECT FROM (VALUES (0), (1), (2), (3)) AS level(priority)
+            CROSS JOIN LATERAL (
+                SELECT FROM callq.jobs AS j
+                WHERE j.state = 'scheduled' AND j.app = s.app AND j.priority = level.priority AND j.due_at <= now()
+                LIMIT 1) AS j)
+        THEN callq.make_bucket(s.app, 0)::text END AS made
 FROM served AS s CROSS JOIN before AS b

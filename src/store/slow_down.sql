@@ -9,8 +9,9 @@ WITH noted AS (
     RETURNING app
 )
 UPDATE callq.pace AS p SET
+    revision = p.revision + 1,
     tokens = least(0, p.tokens),
     factor = greatest(0.01, callq.pace_share(p.factor, p.factor_at, now()) / 2),
     factor_at = now()
 FROM noted AS n
-WHERE p.app = n.app
+WHERE p.app = n.app AND p.revision >= (SELECT max(q.revision) FROM callq.pace AS q WHERE q.app = n.app)

@@ -111,7 +111,7 @@ async fn count(url: &str, text: &str) -> i64 {
     asked.fetch_one(&mut session).await.unwrap()
 }
 
-/// Waits until nothing of this is there.
+/// Waits until nothing of this is there, which is read as `there`.
 async fn until_none(url: &str, text: &str) {
     let mut session = PgConnection::connect(url).await.unwrap();
     let asked = format!("SELECT EXISTS (SELECT FROM {text})");
@@ -123,7 +123,13 @@ async fn until_none(url: &str, text: &str) {
         {}
     };
     let gone = timeout(3 * SURELY, gone).await;
-    assert!(gone.is_ok(), "there is still {text}");
+    if gone.is_err() {
+        let left = sqlx::query_scalar::<_, String>(AssertSqlSafe(format!(
+            "SELECT to_jsonb(there)::text FROM {text} LIMIT 3"
+        )));
+        let left = left.fetch_all(&mut session).await.unwrap();
+        panic!("there is still {text}: {left:#?}");
+    }
 }
 
 #[tokio::test]
@@ -218,7 +224,7 @@ async fn a_producer_may_insert_through_a_pooler_in_transaction_mode() {
         .execute(&mut producer)
         .await
         .unwrap();
-    until_none(&direct, "callq.jobs WHERE state <> 'placed'").await;
+    until_none(&direct, "callq.jobs AS there WHERE state <> 'placed'").await;
     working.signal(libc::SIGTERM);
     working.end().await.with_code(0);
 }
@@ -277,7 +283,7 @@ async fn a_pooler_that_is_restarted_under_load_costs_no_call_and_rings_nobody_tw
         requests(&sandbox, placed).await;
         bouncer = bouncer.restart().await;
     }
-    until_none(&direct, "callq.jobs WHERE state <> 'placed'").await;
+    until_none(&direct, "callq.jobs AS there WHERE state <> 'placed'").await;
     for working in workers {
         working.signal(libc::SIGTERM);
         working.end().await.with_code(0);
@@ -322,7 +328,7 @@ async fn a_worker_whose_pooler_begins_to_give_sessions_away_stops_and_says_why()
     working.says("the worker is started").await;
     until_none(
         &direct,
-        "callq.jobs WHERE state NOT IN ('placed', 'in_doubt')",
+        "callq.jobs AS there WHERE state NOT IN ('placed', 'in_doubt')",
     )
     .await;
     working.signal(libc::SIGTERM);
@@ -344,7 +350,7 @@ async fn a_worker_holds_at_most_ten_connections() {
     load(&direct, CALLS).await;
     let mut most = 0;
     let watching = async {
-        while count(&direct, "callq.jobs WHERE state <> 'placed'").await > 0 {
+        while count(&direct, "callq.jobs AS there WHERE state <> 'placed'").await > 0 {
             let held = count(&direct, "pg_stat_activity WHERE application_name = 'callq'").await;
             most = held.max(most);
         }

@@ -38,6 +38,7 @@ const WHO: &[(&str, &str)] = &[
     ("leave.sql", "w"),
     ("list.sql", "ew"),
     ("list_bounds.sql", "ew"),
+    ("make_bucket.sql", "w"),
     ("outcome.sql", "w"),
     ("pause.sql", "w"),
     ("pause_all.sql", "e"),

@@ -75,6 +75,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0016_costs.sql",
         "e8b8f51b9a3790e1cf4506915f402f7c920b66833067739c69afd92c2dbe1683",
     ),
+    (
+        "0017_pace.sql",
+        "54a67cbe9f09b5d852049402df064049cfed06fc973c3d04208f43d883973f28",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
