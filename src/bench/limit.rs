@@ -103,8 +103,7 @@ pub(super) async fn statements_alone(
         }
         done += claims.jobs.len();
         for job in &claims.jobs {
-            let level = usize::try_from(job.priority).unwrap_or(0);
-            lows.0[level] = lows.0[level].max(job.due_at);
+            lows.raise(job.place());
             results.push(accepted(job, token));
         }
         while results.len() >= RECORDED_AT_ONCE || (done >= jobs && !results.is_empty()) {

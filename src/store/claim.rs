@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connect::{bounded, watched};
-use super::grant::{columns, count, seconds};
-use super::{Epoch, Lows, Store, StoreError};
+use super::grant::{count, places, seconds};
+use super::{Epoch, LEVELS, Low, Lows, Store, StoreError};
 
 /// What a worker may claim of one app.
 #[derive(Clone, Debug)]
@@ -83,6 +83,28 @@ pub struct Claimed {
     pub retry_callees: bool,
 }
 
+impl Claimed {
+    /// Where in the queue it was: its level, as an index of [`Lows`], and its place there.
+    #[must_use]
+    pub fn place(&self) -> (usize, Low) {
+        place(self.priority, self.due_at, self.job_id)
+    }
+}
+
+/// A due job that lies before the place where claims read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The app.
+    pub app: String,
+    /// Its level, as an index of [`Lows`], and its place there.
+    pub place: (usize, Low),
+}
+
+fn place(priority: i32, due_at: DateTime<Utc>, job_id: i64) -> (usize, Low) {
+    let level = usize::try_from(priority).unwrap_or(0).min(LEVELS - 1);
+    (level, Low { due_at, job_id })
+}
+
 impl Store {
     /// Claims due jobs for the apps of `orders`, as one committed statement.
     ///
@@ -102,7 +124,7 @@ impl Store {
         let apps: Vec<String> = orders.iter().map(|o| o.app.clone()).collect();
         let slots: Vec<i32> = orders.iter().map(|o| count(o.granted)).collect();
         let streams: Vec<bool> = orders.iter().map(|o| o.can_stream).collect();
-        let [low0, low1, low2, low3] = columns(orders, |o| o.lows);
+        let (lows, low_ids) = places(orders.iter().map(|o| &o.lows));
         let epoch = self.watch.as_ref().map(|w| w.epoch()).unwrap_or_default();
         let way = self.for_claims();
         let rows = watched!(
@@ -116,10 +138,8 @@ impl Store {
                 claim_token,
                 worker,
                 lease.as_secs_f64(),
-                &low0,
-                &low1,
-                &low2,
-                &low3,
+                &lows,
+                &low_ids,
                 &streams,
             )
         )?;
@@ -164,6 +184,37 @@ impl Store {
             return Err(StoreError::HistoryUnsure);
         }
         Ok(claims)
+    }
+
+    /// Finds the first due job of each app and level that lies before these places: from the very
+    /// beginning, or no longer than `since` before them.
+    ///
+    /// # Errors
+    /// If the database cannot answer.
+    pub async fn behind(
+        &self,
+        lows: &[(String, Lows)],
+        since: Option<Duration>,
+    ) -> Result<Vec<Behind>, StoreError> {
+        let apps: Vec<String> = lows.iter().map(|(app, _)| app.clone()).collect();
+        let (places, ids) = places(lows.iter().map(|(_, lows)| lows));
+        let rows = bounded!(
+            self,
+            "look for jobs before the last claim",
+            fetch_all,
+            sqlx::query_file!(
+                "src/store/behind.sql",
+                &apps,
+                &places,
+                &ids,
+                since.map(|since| since.as_secs_f64()),
+            )
+        )?;
+        let behind = rows.into_iter().map(|row| Behind {
+            app: row.app,
+            place: place(row.priority, row.due_at, row.job_id),
+        });
+        Ok(behind.collect())
     }
 
     /// Gives back whatever a claim took whose answer was lost: its caller has sent nothing.

@@ -10,15 +10,15 @@
 -- the cost does not depend on how many jobs wait for the future, are finished or belong to other
 -- apps. now() is used, not clock_timestamp(), which no index condition can use.
 --
--- Index: jobs_due, entered once per app and level at its lower bound ($6 .. $9: the due times of the
--- caller's last claim; without them dead entries at the head cost 15-23 ms while a snapshot is held
--- open). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
+-- Index: jobs_due, entered once per app and level behind the last job that the caller claimed there (four due times
+-- $6 and ids $7 for each app; without them dead entries at the head cost 15-23 ms while a snapshot is held
+-- open, and without the ids all that were due at one instant are such a head). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
 -- The rows are then updated by ctid: they are locked, so it cannot change, and no index is read again.
 --
 -- A follow-up job is claimed only if none of its callees is on another call of ours, or may be; otherwise its due
 -- time moves and it comes back as scheduled. Ordinary jobs are not asked about.
 --
--- Nor is a job with media claimed by a worker that cannot stream for its app ($10), which waits in the same way.
+-- Nor is a job with media claimed by a worker that cannot stream for its app ($8), which waits in the same way.
 --
 -- Nothing that it returns can fail to be read, whatever stands in a row whose rules were switched off:
 -- no number is narrowed, push information is text, a NULL callee is an empty one, a list of lists is
@@ -26,18 +26,17 @@
 -- them, so why_expired is asked from 1970 on. One row that could not be read would keep all others from ringing.
 WITH picked AS MATERIALIZED (
     SELECT due.ctid AS at, due.follows, due.mute
-    FROM unnest($1::text[], $2::int[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::bool[])
-        AS granted(app, slots, low0, low1, low2, low3, streams)
+    FROM unnest($1::text[], $2::int[], $8::bool[]) WITH ORDINALITY AS granted(app, slots, streams, nth)
     CROSS JOIN LATERAL (
         SELECT j.ctid, j.follows, j.mute
-        FROM (VALUES (0, granted.low0), (1, granted.low1), (2, granted.low2), (3, granted.low3))
-            AS level(priority, low)
+        FROM (VALUES (0), (1), (2), (3)) AS level(priority)
         CROSS JOIN LATERAL (
             SELECT j.ctid, j.root_id IS NOT NULL AS follows,
                 NOT granted.streams AND j.media_url IS NOT NULL AND j.expires_at > now() AS mute
             FROM callq.jobs AS j
             WHERE j.state = 'scheduled' AND j.app = granted.app AND j.priority = level.priority
-              AND j.due_at >= level.low AND j.due_at <= now()
+              AND (j.due_at, j.id) >= (($6::timestamptz[])[4 * granted.nth - 3 + level.priority], ($7::bigint[])[4 * granted.nth - 3 + level.priority])
+              AND j.due_at <= now()
             ORDER BY j.due_at, j.id
             LIMIT granted.slots
             FOR NO KEY UPDATE SKIP LOCKED) AS j

@@ -13,19 +13,42 @@ const PROBE_INTERVAL_S: f64 = 60.0;
 /// How many levels of priority there are.
 pub const LEVELS: usize = 4;
 
-/// For one app: from which due time on each level of the queue is read.
-///
-/// Below it the index may hold many dead entries, which cost time while somebody holds a snapshot
-/// open. A bound is only ever a hint: [`Lows::default`] reads everything, and is used at least once
-/// a second and whenever the database says that there is new work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lows(pub [DateTime<Utc>; LEVELS]);
+/// A place in the queue of one app and level, which is in order of due time and then of job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Low {
+    /// When a job there is due.
+    pub due_at: DateTime<Utc>,
+    /// That job.
+    pub job_id: i64,
+}
 
-impl Default for Lows {
+impl Default for Low {
+    /// Before every job.
     fn default() -> Self {
-        // The first instant that PostgreSQL knows (4713 BC); its -infinity has no counterpart.
-        let first = DateTime::from_timestamp(-210_866_803_200, 0).unwrap_or_default();
-        Self([first; LEVELS])
+        Self {
+            // The first instant that PostgreSQL knows (4713 BC); its -infinity has no counterpart.
+            due_at: DateTime::from_timestamp(-210_866_803_200, 0).unwrap_or_default(),
+            job_id: i64::MIN,
+        }
+    }
+}
+
+/// For one app: from where each level of the queue is read; by default from its beginning.
+///
+/// Before it the index may hold many dead entries, which cost time while somebody holds a snapshot
+/// open. A bound is only ever a hint: what lies before it is looked for ([`Store::behind`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lows(pub [Low; LEVELS]);
+
+impl Lows {
+    /// Reads on from there.
+    pub fn raise(&mut self, (level, place): (usize, Low)) {
+        self.0[level] = self.0[level].max(place);
+    }
+
+    /// Reads from there again, if it read on from later.
+    pub fn lower(&mut self, (level, place): (usize, Low)) {
+        self.0[level] = self.0[level].min(place);
     }
 }
 
@@ -74,30 +97,11 @@ impl Store {
     /// # Errors
     /// If the database cannot answer; nothing has then been taken that is not lost within a burst.
     pub async fn grant(&self, asks: &[Ask]) -> Result<Vec<Grant>, StoreError> {
-        let (mut grants, bucketless) = self.take_tokens(asks).await?;
-        if bucketless.is_empty() {
-            return Ok(grants);
-        }
-        self.make_buckets(&bucketless).await?;
-        // Whoever got tokens by the first answer keeps it.
-        let again: Vec<Ask> = asks
-            .iter()
-            .filter(|ask| bucketless.contains(&ask.app))
-            .cloned()
-            .collect();
-        let (made, _) = self.take_tokens(&again).await?;
-        grants.retain(|grant| !bucketless.contains(&grant.app));
-        grants.extend(made);
-        Ok(grants)
-    }
-
-    /// One statement of [`Store::grant`], and the apps that have jobs due and no bucket.
-    async fn take_tokens(&self, asks: &[Ask]) -> Result<(Vec<Grant>, Vec<String>), StoreError> {
         let apps: Vec<String> = asks.iter().map(|a| a.app.clone()).collect();
         let slots: Vec<i32> = asks.iter().map(|a| count(a.slots)).collect();
         let fingerprints: Vec<String> = asks.iter().map(|a| a.fingerprint.clone()).collect();
         let kinds: Vec<&str> = asks.iter().map(|a| a.kind).collect();
-        let [low0, low1, low2, low3] = columns(asks, |a| a.lows);
+        let (lows, low_ids) = places(asks.iter().map(|a| &a.lows));
         let way = self.for_claims();
         let rows = watched!(
             way,
@@ -108,17 +112,13 @@ impl Store {
                 &apps,
                 &slots,
                 &fingerprints,
-                &low0,
-                &low1,
-                &low2,
-                &low3,
+                &lows,
+                &low_ids,
                 PROBE_INTERVAL_S,
                 &kinds as &[&str],
             )
         )?;
-        let bucketless = rows.iter().filter(|row| row.bucketless);
-        let bucketless = bucketless.map(|row| row.app.clone()).collect();
-        let grants = rows
+        Ok(rows
             .into_iter()
             .map(|row| Grant {
                 app: row.app,
@@ -131,20 +131,7 @@ impl Store {
                 keeps: row.keeps_s.map_or(Duration::ZERO, seconds),
                 pace: row.pace.unwrap_or(0.0),
             })
-            .collect();
-        Ok((grants, bucketless))
-    }
-
-    /// Makes the buckets of apps that have none.
-    async fn make_buckets(&self, apps: &[String]) -> Result<(), StoreError> {
-        let way = self.for_claims();
-        bounded!(
-            way,
-            "make buckets of tokens",
-            fetch_all,
-            sqlx::query_file!("src/store/make_bucket.sql", apps)
-        )?;
-        Ok(())
+            .collect())
     }
 
     /// Adds tokens to the buckets of apps, or takes them where their number is below zero: those
@@ -183,9 +170,11 @@ impl Store {
     }
 }
 
-/// Turns lower bounds by app into one array per level, as the statements take them.
-pub(super) fn columns<T>(rows: &[T], lows: impl Fn(&T) -> Lows) -> [Vec<DateTime<Utc>>; LEVELS] {
-    std::array::from_fn(|level| rows.iter().map(|row| lows(row).0[level]).collect())
+/// Due times and jobs, one for each level of each app, as the statements take them.
+pub(super) fn places<'a>(lows: impl Iterator<Item = &'a Lows>) -> (Vec<DateTime<Utc>>, Vec<i64>) {
+    lows.flat_map(|lows| lows.0)
+        .map(|low| (low.due_at, low.job_id))
+        .unzip()
 }
 
 /// A size as PostgreSQL's integer; sizes here are bounded by the number of slots.

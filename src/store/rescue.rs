@@ -45,7 +45,7 @@ impl Default for Walk {
         Self {
             app: String::new(),
             priority: 0,
-            due_at: super::Lows::default().0[0],
+            due_at: super::Low::default().due_at,
             job_id: i64::MIN,
         }
     }

@@ -14,4 +14,5 @@ UPDATE callq.pace AS p SET
     factor = greatest(0.01, callq.pace_share(p.factor, p.factor_at, now()) / 2),
     factor_at = now()
 FROM noted AS n
-WHERE p.app = n.app AND p.revision >= (SELECT max(q.revision) FROM callq.pace AS q WHERE q.app = n.app)
+-- By the value alone, so that the key is looked up.
+WHERE p.app = $1 AND p.revision >= (SELECT max(q.revision) FROM callq.pace AS q WHERE q.app = $1)

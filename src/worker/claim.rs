@@ -12,12 +12,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::app::App;
+use super::behind::Looks;
 use super::circuit::Passage;
 use super::context::Context;
 use super::pauses::Probing;
 use super::place::{self, Order};
 use super::{probe, tokens};
-use crate::store::{Ask, ClaimOrder, Claims, Grant, LEVELS, Lows};
+use crate::store::{Ask, ClaimOrder, Claims, Grant, Lows};
 
 /// The most jobs of one claim.
 const BATCH_MAX: usize = 500;
@@ -30,21 +31,6 @@ const PACE_QUANTUM: Duration = Duration::from_millis(20);
 /// that come one by one do not lead to claims one by one. It is little beside a call: Tencent
 /// answers in some hundred milliseconds.
 const GATHER: Duration = Duration::from_millis(5);
-
-/// How often the queue is read from its very beginning.
-const UNBOUNDED_EVERY: Duration = Duration::from_secs(1);
-
-/// A reading from the very beginning that takes longer than this is not repeated before
-/// [`UNBOUNDED_REST`] times as long has passed, whatever is new. While somebody holds a snapshot it
-/// meets every job that has left the queue since: 0.2 s for 700,000. What became due since the last
-/// claim is found without it.
-const UNBOUNDED_IS_DEAR: Duration = Duration::from_millis(50);
-
-/// So that it takes a tenth of the time at most,
-const UNBOUNDED_REST: u32 = 10;
-
-/// but not longer than this: what came back to the queue from before the last claim waits for it.
-const UNBOUNDED_REST_MAX: Duration = Duration::from_secs(2);
 
 /// How long the loop waits after the database could not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -80,8 +66,7 @@ pub(super) async fn run(ctx: Arc<Context>) {
     let mut claimer = Claimer {
         ctx,
         lows: HashMap::new(),
-        unbounded_at: None,
-        unbounded_rest: Duration::ZERO,
+        looks: Looks::default(),
         gathers: false,
         turn: 0,
     };
@@ -103,9 +88,8 @@ struct Claimer {
     ctx: Arc<Context>,
     /// Where each app's queue is read from; see [`Lows`].
     lows: HashMap<String, Lows>,
-    unbounded_at: Option<Instant>,
-    /// How long it is not done again after that.
-    unbounded_rest: Duration,
+    /// What lies before that.
+    looks: Looks,
     /// Whether the last claim left a backlog, and slots have not been gathered since.
     gathers: bool,
     /// Which app is asked first, so that none always finds the slots taken.
@@ -131,11 +115,7 @@ impl Claimer {
             }
         }
         let free = free.min(BATCH_MAX);
-        let unbounded = self.is_to_read_all(now);
-        if unbounded {
-            self.lows.clear();
-            self.unbounded_at = Some(now);
-        }
+        self.look_behind();
 
         let (asks, shut_until) = self.asks(now, free);
         let mut wake_at = now + self.ctx.poll_interval;
@@ -155,9 +135,6 @@ impl Claimer {
         };
         self.ctx.health.succeeded();
         let answered = Instant::now();
-        if unbounded {
-            self.unbounded_rest = rest_after(answered.duration_since(asked));
-        }
         for grant in &grants {
             wake_at = wake_at.min(wake_for(grant, answered));
         }
@@ -171,9 +148,6 @@ impl Claimer {
             return Next::SleepUntil(wake_at);
         }
         let found = self.claim(&orders, &grants, &probing, asked).await;
-        if unbounded {
-            self.unbounded_rest = rest_after(asked.elapsed());
-        }
         // A claim that found nothing although jobs are due met rows that somebody else has locked;
         // trying again at once would spin. What it did find may have more behind it.
         let slots = |app: &str| {
@@ -194,13 +168,19 @@ impl Claimer {
         }
     }
 
-    /// Whether the queue is read from its very beginning: now and then, and when there is news.
-    fn is_to_read_all(&self, now: Instant) -> bool {
-        let Some(at) = self.unbounded_at else {
-            return true;
-        };
-        let since = now.duration_since(at);
-        since >= self.unbounded_rest && (self.ctx.wake.take_news() || since >= UNBOUNDED_EVERY)
+    /// Begins again at what was found before the last claims, and looks on.
+    fn look_behind(&mut self) {
+        match self.looks.found() {
+            Ok(behind) => {
+                for job in behind {
+                    if let Some(lows) = self.lows.get_mut(&job.app) {
+                        lows.lower(job.place);
+                    }
+                }
+            }
+            Err(error) => self.ctx.health.failed(&error),
+        }
+        self.looks.look(&self.ctx, &self.lows);
     }
 
     /// One question per app that may be claimed for, and when the next shut circuit is tried.
@@ -396,22 +376,13 @@ impl Claimer {
         self.ctx.apps.iter().find(|a| a.name == name).cloned()
     }
 
-    /// The next claim reads each level from the latest due time that this one took.
+    /// The next claim reads each level on from the last job that this one took.
     fn raise_lows(&mut self, claims: &Claims) {
         for job in &claims.jobs {
-            let level = usize::try_from(job.priority).unwrap_or(0).min(LEVELS - 1);
             let lows = self.lows.entry(job.app.clone()).or_default();
-            lows.0[level] = lows.0[level].max(job.due_at);
+            lows.raise(job.place());
         }
     }
-}
-
-/// How long the queue is not read from its beginning after that took so long.
-fn rest_after(took: Duration) -> Duration {
-    if took < UNBOUNDED_IS_DEAR {
-        return Duration::ZERO;
-    }
-    (took * UNBOUNDED_REST).min(UNBOUNDED_REST_MAX)
 }
 
 /// When the loop should look at this app again, from the answer to its question.
@@ -442,17 +413,4 @@ fn corrections(
         Some((order.app.clone(), tokens))
     };
     orders.iter().filter_map(correction).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dear_reading_of_the_queue_is_not_repeated_at_once_and_a_cheap_one_may_be() {
-        let rest = |ms| rest_after(Duration::from_millis(ms));
-        assert_eq!(rest(49), Duration::ZERO);
-        assert_eq!(rest(100), Duration::from_secs(1));
-        assert_eq!(rest(10_000), UNBOUNDED_REST_MAX);
-    }
 }

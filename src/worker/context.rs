@@ -246,7 +246,7 @@ impl Context {
 #[derive(Default)]
 pub(super) struct Wake {
     notify: Notify,
-    /// Something may have changed anywhere in the queue: read it from its beginning.
+    /// Something may have changed anywhere in the queue, also before the last claim.
     news: AtomicBool,
     /// The loop waits until so many slots are free; 0: it does not.
     wanted_slots: AtomicUsize,
@@ -262,6 +262,16 @@ impl Wake {
     /// Whether there was news since the last call.
     pub(super) fn take_news(&self) -> bool {
         self.news.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether there is news that nobody has taken.
+    pub(super) fn has_news(&self) -> bool {
+        self.news.load(Ordering::SeqCst)
+    }
+
+    /// There may be more to claim.
+    pub(super) fn again(&self) {
+        self.notify.notify_one();
     }
 
     /// Waits to be woken.

@@ -31,6 +31,7 @@
 
 mod app;
 mod beat;
+mod behind;
 mod circuit;
 mod claim;
 mod config;

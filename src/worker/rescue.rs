@@ -9,9 +9,10 @@ use crate::store::{StoreError, Walk};
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A round that takes long is followed by a pause that is longer by this, so that it takes a fifth
-/// of the time at most: while somebody holds a snapshot it meets what has left the queue since.
-const REST: u32 = 4;
+/// A round that takes long is followed by a pause that is longer by this, so that it takes a
+/// twentieth of the time at most: while somebody holds a snapshot it meets what has left the queue
+/// since.
+const REST: u32 = 19;
 
 /// The longest pause.
 const REST_MAX: Duration = Duration::from_secs(10);

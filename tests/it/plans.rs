@@ -5,6 +5,8 @@
 //! for the values and for any values; with statistics from when the tables were nearly empty, from
 //! when nothing was under way, and from now.
 
+mod held;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -87,7 +89,8 @@ async fn loaded(future: i64) -> (Database, PgConnection) {
          ALTER TABLE callq.jobs SET (autovacuum_enabled = off);
          ALTER TABLE callq.attempts SET (autovacuum_enabled = off);
          INSERT INTO callq.apps (app, kind, calls_per_second)
-         VALUES ('default', 'sandbox', 180), ('paused', 'sandbox', 180)",
+         VALUES ('default', 'sandbox', 180), ('paused', 'sandbox', 180);
+         SELECT callq.make_bucket('default', 20)",
     )
     .await;
     let one = jobs(0, 0, "default", "now() + interval '1 day'", WAITS);
@@ -261,6 +264,13 @@ fn all() -> Vec<(&'static str, Statement, String, f64)> {
             "grant",
             statements::grant(),
             format!("'{{default}}', '{{100}}', '{{f}}', {LOWS}, 60, '{{sandbox}}'"),
+            0.0,
+        ),
+        (
+            "behind",
+            statements::behind(),
+            "'{default}', '{infinity, infinity, infinity, infinity}', '{0, 0, 0, 0}', NULL"
+                .to_owned(),
             0.0,
         ),
         ("record", statements::record(), record_of(&batch), 200.0),

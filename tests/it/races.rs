@@ -58,7 +58,7 @@ async fn race<F: Future<Output = ()>>(
 }
 
 fn gated_claim() -> Statement {
-    const GRANTED: &str = "AS granted(app, slots, low0, low1, low2, low3, streams)\n";
+    const GRANTED: &str = "AS granted(app, slots, streams, nth)\n";
     let gated = format!("{GRANTED}    JOIN (SELECT 1 AS one) AS gate ON {GATE}\n");
     statements::claim().with(GRANTED, &gated)
 }

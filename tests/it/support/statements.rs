@@ -19,7 +19,8 @@ macro_rules! statements {
 
 statements! {
     apps: "bigint, float8, bigint",
-    claim: "text[], int[], uuid, text, float8, timestamptz[], timestamptz[], timestamptz[], timestamptz[], bool[]",
+    behind: "text[], timestamptz[], bigint[], float8",
+    claim: "text[], int[], uuid, text, float8, timestamptz[], bigint[], bool[]",
     expire: "text, int2, timestamptz, bigint, bigint",
     fire: "bigint[], bigint[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], text[], \
         float8[], int[], text[], text, bigint[], timestamptz[], timestamp[], int2[], timestamptz[], \
@@ -30,7 +31,7 @@ statements! {
     follow_open: "text, text[], text[], bigint[], int[]",
     follow_settled: "text, text[]",
     give_back: "uuid",
-    grant: "text[], int[], text[], timestamptz[], timestamptz[], timestamptz[], timestamptz[], float8, text[]",
+    grant: "text[], int[], text[], timestamptz[], bigint[], float8, text[]",
     lapse: "bigint, float8",
     list: "bigint, bigint, bigint, text[], text[], text, text, timestamptz, timestamptz, text[], text[]",
     outcome: "bigint[], int[], int[], bool[], bool[], text[], text[], text[], bigint[], int[], int[], text[], text[], text[], \
@@ -50,7 +51,7 @@ statements! {
 }
 
 /// From the beginning of each level.
-pub(crate) const LOWS: &str = "'{-infinity}', '{-infinity}', '{-infinity}', '{-infinity}'";
+pub(crate) const LOWS: &str = "'{-infinity, -infinity, -infinity, -infinity}', '{0, 0, 0, 0}'";
 
 /// A claim of at most `slots` jobs of the app `default`.
 pub(crate) fn claim_of(slots: u32, token: &str) -> String {

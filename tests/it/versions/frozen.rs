@@ -77,7 +77,7 @@ const FROZEN: &[(&str, &str)] = &[
     ),
     (
         "0017_pace.sql",
-        "54a67cbe9f09b5d852049402df064049cfed06fc973c3d04208f43d883973f28",
+        "28e422331dc1be5ffd71218ff303f30486cd37e1e6bd8c266ff93c3ce2363548",
     ),
 ];
 
