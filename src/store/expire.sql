@@ -11,7 +11,8 @@
 -- let stale statistics answer with the whole of jobs_due. The oldest instants have none before them, and one
 -- row that fails would fail the walk: why_expired is asked from 1970 on.
 WITH RECURSIVE app(name) AS (
-    SELECT (SELECT j.app FROM callq.jobs AS j WHERE j.state = 'scheduled' AND j.app >= $1::text ORDER BY j.app LIMIT 1)
+    -- The app of the last place is not looked up again: before its first job may lie all that has left the queue.
+    SELECT CASE WHEN $1::text <> '' THEN $1 ELSE (SELECT j.app FROM callq.jobs AS j WHERE j.state = 'scheduled' ORDER BY j.app LIMIT 1) END
     UNION ALL
     SELECT (SELECT j.app FROM callq.jobs AS j WHERE j.state = 'scheduled' AND j.app > app.name ORDER BY j.app LIMIT 1)
     FROM app WHERE app.name IS NOT NULL
