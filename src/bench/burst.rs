@@ -51,6 +51,8 @@ pub(super) async fn burst(ground: &Ground, plan: &Plan) -> Result<Vec<Figure>, B
     sheet.note("calls in the slowest full second", least, "calls");
     sheet.note("calls in the fastest full second", most, "calls");
     sheet.note("full seconds", number(seconds.len()), "");
+    let uneven = seconds.iter().filter(|calls| is_uneven(**calls)).count();
+    sheet.note("of them more than 5 % off the pace", number(uneven), "");
     sheet.note(
         "most that one call came before its turn",
         displaced(&arrivals),
@@ -77,6 +79,11 @@ fn full_seconds(arrivals: &[Arrival]) -> Vec<f64> {
     let last = seconds.keys().copied().max().unwrap_or(0);
     let full = (1..last).map(|second| seconds.get(&second).copied().unwrap_or(0));
     full.map(number).collect()
+}
+
+/// Whether a second had more than 5 % too many or too few.
+fn is_uneven(calls: f64) -> bool {
+    (calls - PACE).abs() > PACE * 0.05
 }
 
 /// By how many places a job came before one that was due earlier, at most.
@@ -112,6 +119,12 @@ mod tests {
         let arrivals = came(&[1; 35], Duration::from_millis(100));
         assert_eq!(full_seconds(&arrivals), [10.0, 10.0]);
         assert!(full_seconds(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_second_is_uneven_from_ten_calls_on() {
+        assert!(!is_uneven(171.0) && !is_uneven(189.0));
+        assert!(is_uneven(170.0) && is_uneven(190.0));
     }
 
     #[test]

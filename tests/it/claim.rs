@@ -23,7 +23,7 @@ async fn two_workers_place_every_due_job_once() {
     one.stop().await.unwrap();
     two.stop().await.unwrap();
     let placed: i64 = rig
-        .value("SELECT count(*) FROM callq.jobs WHERE state = 'placed' AND attempt = 1")
+        .value("SELECT count(*) FROM callq.jobs WHERE state IN ('placed', 'completed') AND attempt = 1")
         .await;
     assert_eq!(placed, 400);
     assert_eq!(rig.sandbox.ledger().requests().len(), 400);
@@ -136,7 +136,7 @@ async fn jobs_of_several_apps_that_do_not_fit_at_once_wait_for_a_slot_and_for_no
     .await;
     let worker = rig.worker_with(config).await;
     rig.until_requests(9).await;
-    rig.until_all("'placed'").await;
+    rig.until_all("'placed', 'completed'").await;
     worker.stop().await.unwrap();
 }
 
@@ -207,6 +207,33 @@ async fn a_paused_app_rings_nobody_until_it_is_resumed() {
         worker.stop().await.unwrap();
     }
     assert_eq!(rig.sandbox.ledger().requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_lies_before_the_last_claim_is_found_whether_it_was_locked_or_came_late() {
+    let rig = Rig::new().await;
+    let locked = rig
+        .insert("locked", &[("run_at", "now() - interval '1 second'")])
+        .await;
+    let mut person = rig.db.pool().begin().await.unwrap();
+    let lock = "SELECT id FROM callq.jobs FOR UPDATE";
+    sqlx::query(lock).execute(&mut *person).await.unwrap();
+    let worker = rig.worker().await;
+    let first = rig.insert("first", &[]).await;
+    rig.until_state(first, "placed").await;
+    for priority in ["0", "1", "2", "3"] {
+        let late = [
+            ("run_at", "now() - interval '1 hour'"),
+            ("ttl", "'1 day'"),
+            ("priority", priority),
+        ];
+        let late = rig.insert("late", &late).await;
+        rig.until_state(late, "placed").await;
+    }
+    assert_eq!(rig.job(locked).await.state, "scheduled");
+    person.rollback().await.unwrap();
+    rig.until_state(locked, "placed").await;
+    worker.stop().await.unwrap();
 }
 
 #[tokio::test]

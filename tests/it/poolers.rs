@@ -224,7 +224,11 @@ async fn a_producer_may_insert_through_a_pooler_in_transaction_mode() {
         .execute(&mut producer)
         .await
         .unwrap();
-    until_none(&direct, "callq.jobs AS there WHERE state <> 'placed'").await;
+    until_none(
+        &direct,
+        "callq.jobs AS there WHERE state NOT IN ('placed', 'completed')",
+    )
+    .await;
     working.signal(libc::SIGTERM);
     working.end().await.with_code(0);
 }
@@ -283,7 +287,11 @@ async fn a_pooler_that_is_restarted_under_load_costs_no_call_and_rings_nobody_tw
         requests(&sandbox, placed).await;
         bouncer = bouncer.restart().await;
     }
-    until_none(&direct, "callq.jobs AS there WHERE state <> 'placed'").await;
+    until_none(
+        &direct,
+        "callq.jobs AS there WHERE state NOT IN ('placed', 'completed')",
+    )
+    .await;
     for working in workers {
         working.signal(libc::SIGTERM);
         working.end().await.with_code(0);
@@ -328,7 +336,7 @@ async fn a_worker_whose_pooler_begins_to_give_sessions_away_stops_and_says_why()
     working.says("the worker is started").await;
     until_none(
         &direct,
-        "callq.jobs AS there WHERE state NOT IN ('placed', 'in_doubt')",
+        "callq.jobs AS there WHERE state NOT IN ('placed', 'completed', 'in_doubt')",
     )
     .await;
     working.signal(libc::SIGTERM);
@@ -350,7 +358,13 @@ async fn a_worker_holds_at_most_ten_connections() {
     load(&direct, CALLS).await;
     let mut most = 0;
     let watching = async {
-        while count(&direct, "callq.jobs AS there WHERE state <> 'placed'").await > 0 {
+        while count(
+            &direct,
+            "callq.jobs AS there WHERE state NOT IN ('placed', 'completed')",
+        )
+        .await
+            > 0
+        {
             let held = count(&direct, "pg_stat_activity WHERE application_name = 'callq'").await;
             most = held.max(most);
         }

@@ -27,7 +27,7 @@ const MEND: &str =
 
 /// The firings that all definitions have, until it ended: those that rang, and whether each is told.
 const RANG_OR_TOLD: &str = "
-    SELECT concat_ws(' ', f.at::time, (SELECT count(*) FROM callq.jobs AS j WHERE j.nominal_at = f.at AND j.state = 'placed'),
+    SELECT concat_ws(' ', f.at::time, (SELECT count(*) FROM callq.jobs AS j WHERE j.nominal_at = f.at AND j.state IN ('placed', 'completed')),
         (SELECT string_agg(concat_ws(' ', r.reason, r.firings), ', ') FROM callq.skipped_firings AS r
          WHERE f.at BETWEEN r.first_nominal_at AND r.last_nominal_at))
     FROM callq.schedules AS s CROSS JOIN ended AS e
@@ -67,7 +67,7 @@ async fn whatever_is_done_to_a_schedule_no_firing_is_lost_in_silence_or_rings_tw
     until(
         &rig,
         "(SELECT s.cursor_at > e.at AND NOT EXISTS (
-             SELECT FROM callq.jobs AS j WHERE j.state NOT IN ('placed', 'cancelled') AND j.nominal_at <= e.at)
+             SELECT FROM callq.jobs AS j WHERE j.state NOT IN ('placed', 'completed', 'cancelled') AND j.nominal_at <= e.at)
          FROM callq.schedules AS s, ended AS e)",
     )
     .await;
@@ -78,7 +78,7 @@ async fn whatever_is_done_to_a_schedule_no_firing_is_lost_in_silence_or_rings_tw
     let twice = "SELECT concat_ws(' ', j.nominal_at, count(*)) FROM callq.jobs AS j WHERE j.attempt > 0 GROUP BY j.nominal_at HAVING count(*) > 1
         UNION ALL
         SELECT concat_ws(' ', j.nominal_at, r.reason) FROM callq.jobs AS j JOIN callq.skipped_firings AS r
-            ON r.first_nominal_at = j.nominal_at AND r.last_nominal_at = j.nominal_at WHERE j.state = 'placed'";
+            ON r.first_nominal_at = j.nominal_at AND r.last_nominal_at = j.nominal_at WHERE j.state IN ('placed', 'completed')";
     assert_eq!(texts(&rig, twice).await, [""; 0], "{done:#?}");
     assert_eq!(rig.sandbox.ledger().repeated().count(), 0);
     for worker in workers {
