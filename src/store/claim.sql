@@ -12,7 +12,8 @@
 --
 -- Index: jobs_due, entered once per app and level behind the last job that the caller claimed there (four due times
 -- $6 and ids $7 for each app; without them dead entries at the head cost 15-23 ms while a snapshot is held
--- open, and without the ids all that were due at one instant are such a head). The levels are taken lazily: the inner LIMIT stops the scan, so no further row is locked.
+-- open, and without the ids all that were due at one instant are such a head). The levels are taken lazily: the inner
+-- LIMIT stops the scan, so no further row is locked.
 -- The rows are then updated by ctid: they are locked, so it cannot change, and no index is read again.
 --
 -- A follow-up job is claimed only if none of its callees is on another call of ours, or may be; otherwise its due
