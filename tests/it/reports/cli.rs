@@ -69,6 +69,11 @@ async fn each_report_is_a_table_with_its_definitions_or_csv_or_json() {
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
+                if title == "age_s" {
+                    let [earlier, later] = [&*value, field].map(|age| age.parse::<u64>().unwrap());
+                    assert!(earlier <= later, "{name} {title}: {later} after {earlier}");
+                    continue;
+                }
                 assert_eq!(field, value, "{name} {title}");
             }
         }
