@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connect::{bounded, watched};
-use super::grant::{count, places, seconds};
+use super::grant::{count, seconds};
+use super::low::places;
 use super::{Epoch, LEVELS, Low, Lows, Store, StoreError};
 
 /// What a worker may claim of one app.
