@@ -324,10 +324,17 @@ impl Trial {
 async fn at_home(home: &PgConnectOptions, sql: &str) -> Result<(), StoreError> {
     let during = StoreError::during("make or drop a database for measurements");
     let mut connection = connect_plainly(home).await?;
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .map_err(&during)?;
+    // One after the other: a database that is being made goes on being made when whoever asked for
+    // it is gone, and could not be dropped before it is there.
+    for sql in [
+        "SELECT pg_advisory_lock(hashtextextended('callq bench', 0))",
+        sql,
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut connection)
+            .await
+            .map_err(&during)?;
+    }
     connection.close().await.map_err(during)
 }
 
