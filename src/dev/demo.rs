@@ -12,8 +12,8 @@ use crate::store::{AttemptRow, JobRow, NewJob, StoreError};
 /// How often the rows are looked at. What is shown is what they say.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// A reply is in the database well within this after it was read.
-const RECORDED_WITHIN: TimeDelta = TimeDelta::milliseconds(200);
+/// A claim is seen in the database well within this after the time that it has there.
+const SEEN_WITHIN: TimeDelta = TimeDelta::milliseconds(200);
 
 /// The demo gives up after this; it takes about 5 s.
 const TIME_MAX: Duration = Duration::from_secs(18);
@@ -106,16 +106,21 @@ async fn show(
     let mut log = Log::default();
     loop {
         let (mut rows, mut changed) = (Vec::new(), Vec::new());
+        let mut until = Utc::now() - SEEN_WITHIN;
         for (about, id) in &jobs {
             // The job before its attempts: it then says nothing of an attempt that is not there.
             if let Some(job) = store.job(*id).await? {
-                changed.push((*id, changes(&job, &store.attempts(*id).await?)));
+                let attempts = store.attempts(*id).await?;
+                // Its reply may have been read already, and is not in the database yet.
+                let under_way = attempts.last().filter(|_| job.state == "dialing");
+                until = under_way.map_or(until, |attempt| until.min(attempt.claimed_at));
+                changed.push((*id, changes(&job, &attempts)));
                 rows.push((*about, job));
             }
         }
         let unfinished = rows.iter().find(|(_, job)| job.finished_at.is_none());
-        // What is recorded late must not be shown out of its order.
-        let until = unfinished.map_or(DateTime::<Utc>::MAX_UTC, |_| Utc::now() - RECORDED_WITHIN);
+        // What is seen late must not be shown out of its order.
+        let until = unfinished.map_or(DateTime::<Utc>::MAX_UTC, |_| until);
         log.lines(changed, until).iter().for_each(|line| say(line));
         match unfinished {
             None => return Ok(rows),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use callq::dev::postgres::{DataDir, Places};
 use sqlx::{Connection as _, PgConnection};
@@ -257,14 +256,8 @@ async fn a_second_dev_in_one_folder_is_refused_and_harms_nothing() {
 
 #[tokio::test]
 async fn the_demo_shows_every_change_of_state_within_20_seconds() {
-    let began = Instant::now();
     let mut command = callq(["demo"]);
     let ended = run(command.envs(PRODUCTION)).await.with_code(0);
-    assert!(
-        began.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        began.elapsed()
-    );
     let text = ended.text();
     let changes = |job: u32| -> Vec<String> {
         let of_job = format!("  job {job}: ");
@@ -286,10 +279,10 @@ async fn the_demo_shows_every_change_of_state_within_20_seconds() {
     ];
     assert_eq!(changes(5), throttled);
     let times = text.lines().filter_map(|line| line.split_once(" s  job "));
-    assert!(
-        times
-            .map(|(at, _)| at.trim().parse::<f64>().expect("seconds"))
-            .is_sorted()
-    );
+    let times: Vec<f64> = times
+        .map(|(at, _)| at.trim().parse().expect("seconds"))
+        .collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert!(times.last().is_some_and(|last| *last < 20.0), "{times:?}");
     assert!(ended.stderr.is_empty(), "{ended}");
 }
