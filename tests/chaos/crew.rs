@@ -131,7 +131,7 @@ impl Crew {
         }
         for worker in 0..workers {
             let (database, url) = Proxy::to_database(url).await;
-            let host = Proxy::to(Upstream::Tcp(sandbox.address())).await;
+            let host = Proxy::to(Upstream::Tcp(sandbox.address()));
             let (orders, received) = mpsc::unbounded_channel();
             let hand = Hand {
                 worker,
@@ -251,12 +251,13 @@ impl Hand {
             (None, _) | (_, 0) => 0,
             _ => self.rng.i64(-100_000..100_000),
         };
+        let started_us = now_us();
         let child = self.command(skew_s).spawn().expect("a worker starts");
         let mut lives = locked(&self.lives);
         lives.push(Life {
             worker: self.worker,
             pid: child.id().expect("it has not been waited for"),
-            started_us: now_us(),
+            started_us,
             skew_s,
             signals: Vec::new(),
             ended: None,

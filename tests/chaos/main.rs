@@ -23,6 +23,7 @@ mod judge;
 mod kills;
 mod plant;
 mod producers;
+mod pulse;
 mod schedule;
 mod skew;
 mod soak;
@@ -33,6 +34,12 @@ mod soak;
 )]
 #[path = "../it/support/gate.rs"]
 mod gate;
+#[allow(
+    dead_code,
+    reason = "shared with the other tests, which use more of it"
+)]
+#[path = "../it/support/port.rs"]
+mod port;
 #[allow(
     dead_code,
     reason = "shared with the other tests, which use more of it"

@@ -26,7 +26,7 @@ const LAPSE: &str = "-- Finds jobs whose worker did not report back";
 const SETTLE: &str = "-- Applies on_doubt";
 
 /// Timeouts that are short enough to wait for a lease to lapse.
-const SHORT: [&str; 4] = ["--request-timeout-ms", "1000", "--lease-ms", "3000"];
+const SHORT: [&str; 4] = ["--request-timeout-ms", "3000", "--lease-ms", "6000"];
 
 /// A rig whose worker process reaches the database and the sandbox through proxies.
 struct Scene {
@@ -43,7 +43,7 @@ impl Scene {
 
     async fn of(rig: Rig) -> Self {
         let (database, database_url) = Proxy::to_database(rig.db.url()).await;
-        let host = Proxy::to(Upstream::Tcp(rig.sandbox.address())).await;
+        let host = Proxy::to(Upstream::Tcp(rig.sandbox.address()));
         Self {
             rig,
             database,
@@ -355,7 +355,7 @@ async fn a_claim_that_is_committed_after_its_worker_was_asked_to_stop_is_given_b
     assert!(
         matches!(
             (state, reason, scene.requests()),
-            ("scheduled", Some("given_back"), 0) | ("placed", Some("accepted"), 1)
+            ("scheduled", None | Some("given_back"), 0) | ("placed", Some("accepted"), 1)
         ),
         "{job:?}"
     );

@@ -10,7 +10,7 @@ use crate::support::standby::{ComesUp, Node};
 /// A primary, its standby, and the way that its log takes.
 async fn pair() -> (Node, Node, Proxy) {
     let primary = Node::new().await;
-    let replication = Proxy::to(primary.upstream()).await;
+    let replication = Proxy::to(primary.upstream());
     let copy = primary.copy().await;
     let standby = copy.come_up(ComesUp::Following(replication.port())).await;
     primary
@@ -102,7 +102,7 @@ async fn an_asynchronous_standby_that_lacks_claims_is_noticed_and_waits_for_a_pe
     let (primary, standby, replication) = pair().await;
     let scene = Scene::new(&primary).await;
     let mut workers = [scene.worker().await, scene.worker().await];
-    insert(&primary, 300, 20.0).await;
+    insert(&primary, 600, 20.0).await;
     scene.until_requests(20).await;
     replication.set(Mode::Refuse);
     let known: i64 = standby.value("SELECT count(*) FROM callq.attempts").await;
@@ -170,7 +170,7 @@ async fn an_asynchronous_standby_that_lacks_claims_is_noticed_and_waits_for_a_pe
         rung.iter()
             .all(|id| held.contains(id) || placed.contains(id))
     );
-    assert_eq!(held.len() + placed.len(), 300);
+    assert_eq!(held.len() + placed.len(), 600);
     for worker in workers {
         stop(worker).await;
     }

@@ -44,7 +44,14 @@ impl ChildProcess {
         let copy = user.map(|_| open_folder());
         if let Some(folder) = &copy {
             program = folder.path().join("it");
-            fs::copy(env::current_exe().expect("known"), &program).expect("a test may copy files");
+            // By another process: while this one has it open for writing, whatever another thread
+            // starts has it open, too, and a program that is open for writing does not start.
+            let ours = env::current_exe().expect("known");
+            let copied = Command::new("cp").arg(ours).arg(&program).status();
+            assert!(
+                copied.is_ok_and(|done| done.success()),
+                "a test may copy files"
+            );
         }
         let mut command = Command::new(program);
         command

@@ -4,6 +4,7 @@ pub(crate) mod bouncer;
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod gate;
+pub(crate) mod port;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod receiver;

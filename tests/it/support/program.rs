@@ -15,18 +15,31 @@ use tokio::{
 };
 
 /// Far more than anything here takes on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The command `callq`. Of our environment it has only what finds programs and homes.
 pub(crate) fn callq<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callq"));
     command.args(arguments).env_clear().kill_on_drop(true);
+    hears_interrupts(&mut command);
     for name in ["PATH", "HOME", "CALLQ_PG_BIN"] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
         }
     }
     command
+}
+
+/// What a shell starts in the background is deaf to SIGINT, and so is what that starts.
+#[allow(unsafe_code, reason = "std cannot set what a signal does")]
+fn hears_interrupts(command: &mut Command) {
+    // SAFETY: one system call, which may be made between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
 }
 
 /// How a program ended.

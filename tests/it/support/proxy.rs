@@ -20,6 +20,7 @@ use tokio::{
 use url::Url;
 
 use super::gate::{Crossing, Gate};
+use super::port::Port;
 
 /// What takes longer has not happened.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -60,9 +61,9 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn to(upstream: Upstream) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+    pub(crate) fn to(upstream: Upstream) -> Self {
+        let port = Port::new();
+        let listener = port.listen();
         let (state, seen) = watch::channel(State {
             mode: Mode::Pass,
             generation: 0,
@@ -73,12 +74,12 @@ impl Proxy {
             swallowed: Arc::new(watch::Sender::new(0)),
         };
         Self {
-            address,
+            address: port.address(),
             state,
             upstream: Arc::clone(&route.upstream),
             gate: Arc::clone(&route.gate),
             swallowed: Arc::clone(&route.swallowed),
-            accepting: tokio::spawn(accept(listener, route, seen)),
+            accepting: tokio::spawn(accept(port, listener, route, seen)),
         }
     }
 
@@ -99,7 +100,7 @@ impl Proxy {
             let address = found.expect("it is known").next();
             Upstream::Tcp(address.expect("it has an address"))
         };
-        let proxy = Self::to(upstream).await;
+        let proxy = Self::to(upstream);
         url.set_host(Some("127.0.0.1")).expect("it can have a host");
         url.set_port(Some(proxy.address.port()))
             .expect("it can have a port");
@@ -169,26 +170,22 @@ struct Route {
     swallowed: Arc<watch::Sender<usize>>,
 }
 
-async fn accept(listener: TcpListener, route: Route, mut state: watch::Receiver<State>) {
-    let address = listener.local_addr().expect("it is bound");
-    let mut listener = Some(listener);
+async fn accept(
+    port: Port,
+    mut listener: TcpListener,
+    route: Route,
+    mut state: watch::Receiver<State>,
+) {
     loop {
         if state.borrow_and_update().mode == Mode::Refuse {
-            drop(listener.take());
+            drop(listener);
             if state.wait_for(|s| s.mode != Mode::Refuse).await.is_err() {
                 return;
             }
+            listener = port.listen();
         }
-        let Some(listening) = &listener else {
-            match TcpListener::bind(address).await {
-                Ok(bound) => listener = Some(bound),
-                // Somebody else's connection has the port for a moment.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-            continue;
-        };
         tokio::select! {
-            accepted = listening.accept() => if let Ok((client, _)) = accepted {
+            accepted = listener.accept() => if let Ok((client, _)) = accepted {
                 let route = route.clone();
                 let mut state = state.clone();
                 let born = state.borrow_and_update().generation;

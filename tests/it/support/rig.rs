@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::program::{Program, callq};
 use super::{Database, look_again};
 
-/// What takes longer than this has not happened. Far above what a slow machine needs.
-pub(crate) const SURELY: Duration = Duration::from_secs(30);
+/// What takes longer than this has not happened. Far above what a slow machine needs, and above the
+/// minute that a rescue may rest where its last round was slow.
+pub(crate) const SURELY: Duration = Duration::from_mins(2);
 
 /// A database and a sandbox.
 pub(crate) struct Rig {
@@ -223,7 +224,7 @@ impl Rig {
                 while changes.next_buffered().is_some() {}
             }
         };
-        let in_time = timeout(16 * SURELY, waiting).await.is_ok();
+        let in_time = timeout(4 * SURELY, waiting).await.is_ok();
         if in_time {
             return;
         }

@@ -3,9 +3,9 @@
 use callq::call::Answer;
 use callq::tencent::{CheckedAccount, NO_CALL_ID, Standing};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::peer::{NOW, Peer, assert_unknown, assert_unreachable, client_of};
+use crate::support::port::Port;
 
 /// Path and body of the only request.
 fn asked(peer: &Peer) -> (String, Value) {
@@ -70,9 +70,9 @@ async fn a_question_that_is_refused_or_unanswered_tells_of_no_account() {
         .get_call_info(NO_CALL_ID, 7, NOW)
         .await;
     assert_unknown(&told.answer, Some(502), "HTTP 502");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let told = client_of(address).get_call_info(NO_CALL_ID, 7, NOW).await;
+    let port = Port::new();
+    let told = client_of(port.address())
+        .get_call_info(NO_CALL_ID, 7, NOW)
+        .await;
     assert_unreachable(&told.answer);
 }

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use super::super::sql;
 use super::{Checked, check};
 use crate::support::Database;
+use crate::support::port::Port;
 use crate::support::tls::{Authority, Certificate};
 
 /// The last line of an app.
@@ -71,10 +72,8 @@ async fn an_app_of_the_other_kind_is_told_before_anything_is_sent() {
 async fn a_host_that_does_not_resolve_and_a_closed_port_are_told_apart() {
     let checked = Checked::of(&mut of_app("https://no-such-host.invalid")).await;
     checked.fails("host name", "no-such-host.invalid", LAST, 1);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let checked = Checked::of(&mut of_app(&format!("http://{address}"))).await;
+    let port = Port::new();
+    let checked = Checked::of(&mut of_app(&format!("http://{}", port.address()))).await;
     checked.fails("TCP", "is closed", LAST, 1);
 }
 

@@ -4,11 +4,11 @@ use std::fs;
 
 use callq::dev::postgres::{PostgresServer, StartOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::net::TcpListener;
 
 use super::super::sql;
 use super::{Checked, check};
 use crate::support::bouncer::Bouncer;
+use crate::support::port::Port;
 use crate::support::{Database, look_again, migrate};
 
 /// Nobody is there; what the app's lines say does not matter here.
@@ -46,11 +46,9 @@ async fn a_database_in_order_has_nothing_that_fails() {
 
 #[tokio::test]
 async fn a_place_where_no_server_is_could_not_be_reached() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = Port::new();
     for url in [
-        format!("postgres://me:hunter2@127.0.0.1:{port}/callq"),
+        format!("postgres://me:hunter2@{}/callq", port.address()),
         "postgres:///callq?host=/nonexistent&user=me&password=hunter2".to_owned(),
     ] {
         let checked = checked(&url).await;

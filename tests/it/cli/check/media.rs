@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use super::{Checked, check};
 use crate::support::Database;
+use crate::support::port::Port;
 use crate::support::tls::{Authority, Certificate};
 
 const ID: &str = "CALLQ_CAM_SECRET_ID";
@@ -183,12 +184,10 @@ async fn trouble_at_tencents_is_no_fault_of_the_settings() {
 #[tokio::test]
 async fn a_host_that_cannot_be_reached_or_trusted_is_told() {
     let sandbox = sandbox().await;
-    let unused = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let unused = Port::new();
     let mut command = with_key(&sandbox.url());
-    let checked = Checked::of(command.env("CALLQ_INGEST_HOST", format!("http://{unused}"))).await;
+    let checked =
+        Checked::of(command.env("CALLQ_INGEST_HOST", format!("http://{}", unused.address()))).await;
     fails(
         &checked,
         "no connection to http://127.0.0.1:",
