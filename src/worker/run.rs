@@ -31,7 +31,7 @@ const LAST_RESULTS: Duration = Duration::from_secs(10);
 const RESTART_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a worker that ends waits to be able to say so.
-const LEAVING: Duration = Duration::from_secs(1);
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// A worker that is connected and may start.
 pub struct Worker {

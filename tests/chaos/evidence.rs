@@ -81,6 +81,8 @@ pub(crate) struct Evidence {
     pub(crate) lives: Vec<Life>,
     pub(crate) told: Facts,
     pub(crate) notes: Vec<(i64, String)>,
+    /// When this machine did not get on with its work.
+    pub(crate) gaps_us: Vec<(i64, i64)>,
     logs: PathBuf,
 }
 
@@ -124,6 +126,7 @@ impl Evidence {
             lives: plant.crew.lives(),
             told: told.facts(),
             notes: plant.notes(),
+            gaps_us: plant.pulse.gaps_us(),
             logs,
         }
     }

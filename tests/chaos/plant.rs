@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, postgres::PgPoolOptions};
 use crate::{
     crew::{Crew, Terms, now_us},
     disk::Disk,
+    pulse::Pulse,
     schedule::Down,
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Plant {
     /// Straight to the server, past every proxy.
     pub(crate) pool: PgPool,
     pub(crate) terms: Terms,
+    pub(crate) pulse: Pulse,
     server: tokio::sync::Mutex<Option<PostgresServer>>,
     log: Mutex<Vec<(i64, String)>>,
     /// Nothing is to be mended any more.
@@ -74,6 +76,7 @@ impl Plant {
             crew,
             pool: pool(&url),
             terms,
+            pulse: Pulse::start(),
             server: tokio::sync::Mutex::new(Some(server)),
             log: Mutex::default(),
             closing: AtomicBool::new(false),

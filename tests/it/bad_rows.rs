@@ -81,10 +81,14 @@ async fn a_row_that_cannot_be_a_call_fails_by_itself_and_holds_up_no_other() {
     rig.until_state(good, "placed").await;
     for (id, what, says) in bad {
         let job = rig
-            .until(id, |job| matches!(job.state.as_str(), "failed" | "placed"))
+            .until(id, |job| {
+                !matches!(job.state.as_str(), "scheduled" | "dialing")
+            })
             .await;
         if says.is_empty() {
-            assert_eq!(job.state, "placed", "{what}: {job:?}");
+            // A call that was placed may be over by now.
+            let rang = matches!(job.state.as_str(), "placed" | "completed");
+            assert!(rang, "{what}: {job:?}");
             continue;
         }
         assert_eq!(job.state, "failed", "{what}: {job:?}");

@@ -387,6 +387,10 @@ async fn where_windows_are_of_beginnings_long_calls_that_began_together_are_look
     // One that tells what windows are of, and then those that are longer than windows overlap.
     let short = rig.insert("talk-30-ann", &[]).await;
     rig.until_state(short, "completed").await;
+    // No mark of the clock falls between them: there is one each ten seconds.
+    let young =
+        "SELECT coalesce(max(marked_at) > now() - interval '7 s', false) FROM callq.clock_marks";
+    rig.until_value(young, |young: &bool| *young).await;
     rig.sql("INSERT INTO callq.jobs (robot_account, callees) SELECT 'robot', ARRAY['talk-3600-' || n] FROM generate_series(1, 60) AS n")
         .await;
     rig.until_all("'placed', 'completed'").await;

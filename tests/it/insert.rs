@@ -460,7 +460,7 @@ async fn the_edges_of_every_range_are_accepted() {
         ("expires_at", "'infinity'"),
         ("expires_at", "NULL"),
         ("ttl, expires_at", "NULL, now() + interval '1 day'"),
-        ("ttl, expires_at", "'1 day', now() + interval '1 day'"),
+        ("ttl, expires_at", "'24 hours', now() + interval '24 hours'"),
         ("priority", "0"),
         ("priority", "3"),
         ("max_attempts", "1"),

@@ -46,7 +46,8 @@ async fn race<F: Future<Output = ()>>(
     shut.execute(&mut gate).await.unwrap();
     let other = pool.clone();
     let late = tokio::spawn(async move { work(&other, &statement, &arguments).await });
-    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     while value(pool, waiting).await == "0" {
         assert!(!late.is_finished(), "it ended before it came to the gate");
         look_again().await;

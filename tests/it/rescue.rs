@@ -52,13 +52,16 @@ async fn a_lapsed_lease_of_a_dialing_job_becomes_in_doubt() {
 async fn a_reply_after_the_lease_lapsed_still_places_the_job() {
     let rig = Rig::new().await;
     rig.sandbox
-        .script(Fault::new(FaultKind::Delay).delayed_ms(3000))
+        .script(Fault::new(FaultKind::Delay).delayed_ms(6000))
         .unwrap();
+    let store = Store::connect(rig.db.url(), 1).await.unwrap();
     let worker = rig.worker().await;
     let id = rig.insert("jack", &[]).await;
     rig.until_requests(1).await;
     rig.sql("UPDATE callq.jobs SET lease_until = now() - interval '1 s' WHERE state = 'dialing'")
         .await;
+    // Here or there, whoever is first.
+    store.lapse().await.unwrap();
     rig.until_state(id, "in_doubt").await;
     let job = rig.until_state(id, "placed").await;
     assert_eq!(job.attempt, 1);

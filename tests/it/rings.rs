@@ -252,7 +252,7 @@ async fn a_cancel_of_a_ringing_call_ends_it_and_nobody_is_rung_again() {
 async fn a_cancel_under_way_ends_the_call_that_the_reply_tells_of() {
     let rig = Rig::with_sandbox(slow()).await;
     rig.sandbox
-        .script(Fault::new(FaultKind::Delay).delayed_ms(1000).times(1))
+        .script(Fault::new(FaultKind::Delay).delayed_ms(5000).times(1))
         .unwrap();
     let worker = reading(&rig, rig.config()).await;
     let id = rig
@@ -270,7 +270,11 @@ async fn a_cancel_under_way_ends_the_call_that_the_reply_tells_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_lasts_too_long_is_ended_and_asked_again_until_it_is_proven_over() {
-    let rig = Rig::with_sandbox(slow()).await;
+    let slower = SandboxConfig {
+        speed: 2.0,
+        ..slow()
+    };
+    let rig = Rig::with_sandbox(slower).await;
     rig.sandbox
         .script(
             Fault::new(FaultKind::CloseAfterReading)

@@ -23,18 +23,19 @@ const KEY: &str = "0b7d5c9e1f2a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b
 const PASSWORD: &str = "correct-horse-battery";
 
 /// Stands in `user_data`, with what JSON escapes.
-const USER_DATA: &str = "Dear \"Ms Quenneville\",\nyour code is 314159 \u{2013} Gr\u{fc}\u{df}e";
+const USER_DATA: &str =
+    "Dear \"Ms Quenneville\",\nyour code is 31415926535897 \u{2013} Gr\u{fc}\u{df}e";
 /// Stands in `offline_push`.
-const PUSH: &str = "Zwiebelfisch at noon, room 271828";
+const PUSH: &str = "Zwiebelfisch at noon, room 27182818284590";
 
 /// Parts of these texts: what is repeated may be cut or escaped.
 const PARTS: [&str; 6] = [
     "Quenneville",
     "your code",
-    "314159",
+    "31415926535897",
     "Zwiebelfisch",
     "at noon",
-    "271828",
+    "27182818284590",
 ];
 
 /// Answers by the first callee's name, with the whole request in every text.
@@ -191,7 +192,7 @@ fn configuration(folder: &TempDir, server: &Server, echo: &Echo) {
         app("paused", 1_400_000_001, &echo.address.to_string()),
         app("far", 1_400_000_002, "127.0.0.1:1"),
     ];
-    let head = "database_url_file = \"url\"\n[worker]\nrequest_timeout_ms = 1000\nlease_ms = 4000\nlisten = \"127.0.0.1:0\"\n";
+    let head = "database_url_file = \"url\"\n[worker]\nrequest_timeout_ms = 3000\nlease_ms = 8000\nlisten = \"127.0.0.1:0\"\n";
     write("callq.toml", format!("{head}{}", apps.concat()));
 }
 

@@ -262,7 +262,8 @@ async fn a_callback_that_the_database_refuses_keeps_no_other_from_being_stored()
         statuses
     };
     let release = async {
-        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'callq.callbacks'::regclass)";
+        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'callq.callbacks'::regclass
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
         while !sqlx::query_scalar::<_, bool>(waiting)
             .fetch_one(database.pool())
             .await

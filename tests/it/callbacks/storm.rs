@@ -18,7 +18,7 @@ async fn every_callback_of_a_sandbox_that_loses_doubles_and_delays_is_stored_onc
     let web = Web::on(database.url(), vec![app("default", SECRET, None)]).await;
     let sandbox = Sandbox::start(SandboxConfig {
         calls_per_second_limit: 0,
-        speed: 3000.0,
+        speed: 100.0,
         callback_url: Some(format!("http://{}/callbacks/default/{SECRET}", web.address)),
         callback_faults: CallbackFaults {
             lost: 0.1,

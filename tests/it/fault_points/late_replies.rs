@@ -21,7 +21,7 @@ struct Stopped {
 impl Stopped {
     async fn amid_a_call(columns: &[(&str, &str)]) -> Self {
         let rig = Rig::new().await;
-        let late = Fault::new(FaultKind::Delay).delayed_ms(500).times(1);
+        let late = Fault::new(FaultKind::Delay).delayed_ms(2000).times(1);
         rig.sandbox.script(late).unwrap();
         let worker = process(rig.db.url(), &rig.sandbox.url(), &LONG);
         let id = rig.insert("jack", columns).await;

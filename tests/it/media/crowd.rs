@@ -52,7 +52,9 @@ fn process(rig: &Rig) -> Program {
         .env("CALLQ_SECRET_KEY", SANDBOX_SECRET_KEY)
         .env("CALLQ_CAM_SECRET_ID", SANDBOX_CAM_SECRET_ID)
         .env("CALLQ_CAM_SECRET_KEY", SANDBOX_CAM_SECRET_KEY)
-        .env("CALLQ_CALLS_PER_SECOND", "12");
+        .env("CALLQ_CALLS_PER_SECOND", "12")
+        // As these are: what a worker was killed over is proven soon.
+        .env("CALLQ_LONGEST_CALL_S", "60");
     Program::start(&mut command)
 }
 

@@ -19,8 +19,8 @@ const BOUNDED: (&str, &str) = (
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_answers_hears_the_media_until_the_call_is_over_and_nobody_else_does() {
-    let (rig, web) = with_callbacks(5.0, CallbackFaults::default()).await;
-    let plain = Rig::with_sandbox(sandbox(5.0)).await;
+    let (rig, web) = with_callbacks(4.0, CallbackFaults::default()).await;
+    let plain = Rig::with_sandbox(sandbox(4.0)).await;
     for rig in [&rig, &plain] {
         let worker = rig.worker_with(player(rig)).await;
         let callees = [
@@ -116,7 +116,7 @@ async fn a_call_that_is_cancelled_or_lasts_too_long_is_not_played_to_any_more() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_stops_what_one_that_has_left_has_started() {
-    let rig = Rig::with_sandbox(sandbox(5.0)).await;
+    let rig = Rig::with_sandbox(sandbox(4.0)).await;
     let first = rig.worker_with(player(&rig)).await;
     insert(&rig, "talk-60-jack", &[]).await;
     let plays = "SELECT count(*) FROM callq.streams WHERE state = 'playing'";
@@ -131,7 +131,7 @@ async fn another_worker_stops_what_one_that_has_left_has_started() {
 
 /// What becomes of one call whose requests meet this fault.
 async fn meets(fault: Fault, talk: u32) -> (Rig, String) {
-    let rig = Rig::with_sandbox(sandbox(5.0)).await;
+    let rig = Rig::with_sandbox(sandbox(4.0)).await;
     rig.sandbox.script(fault).unwrap();
     let worker = rig.worker_with(player(&rig)).await;
     insert(&rig, &format!("talk-{talk}-jack"), &[BOUNDED]).await;
@@ -225,7 +225,7 @@ async fn a_stop_is_sent_until_tencent_says_that_nothing_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cam_key_that_is_refused_pauses_media_and_no_call_and_a_good_one_is_heard_again() {
-    let rig = Rig::with_sandbox(sandbox(5.0)).await;
+    let rig = Rig::with_sandbox(sandbox(4.0)).await;
     let mut config = player(&rig);
     config.apps[0].ingest = Some(ingest(
         &rig.sandbox.url(),
@@ -261,7 +261,7 @@ async fn a_cam_key_that_is_refused_pauses_media_and_no_call_and_a_good_one_is_he
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_ends_with_its_call_even_where_outcomes_are_not_asked_for() {
-    let rig = Rig::with_sandbox(sandbox(5.0)).await;
+    let rig = Rig::with_sandbox(sandbox(4.0)).await;
     rig.sql("UPDATE callq.settings SET outcomes = false, events = false")
         .await;
     let worker = rig.worker_with(player(&rig)).await;

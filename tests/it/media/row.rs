@@ -6,6 +6,8 @@ use callq::store::{
     Look, Store, StreamAnswer, StreamDuty, StreamGrant, StreamNews, StreamPace, StreamSaid,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::support::Database;
 
 const ALL: StreamGrant = StreamGrant {
@@ -56,6 +58,11 @@ impl Setting {
         .fetch_one(self.database.pool())
         .await
         .unwrap()
+    }
+
+    async fn value(&self, sql: &'static str) -> DateTime<Utc> {
+        let value = sqlx::query_scalar(sql).fetch_one(self.database.pool());
+        value.await.unwrap()
     }
 
     async fn news(&self, answered: bool, over: bool) {
@@ -132,8 +139,10 @@ fn stopped(task: &str) -> StreamSaid {
 async fn media_is_started_after_an_answer_and_stopped_after_the_end() {
     let setting = Setting::new().await;
     assert_eq!(setting.row().await, "waiting {} 0 - ask now");
+    let before: DateTime<Utc> = setting.value("SELECT now()").await;
     assert_eq!(setting.take().await, Some((StreamDuty::Ask, 1)));
-    assert_eq!(setting.row().await, "waiting {} 0 - ask later");
+    let again = setting.value("SELECT look_at FROM callq.streams").await;
+    assert!(before + TimeDelta::seconds(1) <= again, "{before}, {again}");
     setting.look().await;
     setting.news(true, false).await;
     assert_eq!(setting.row().await, "answered {} 0 - start now");

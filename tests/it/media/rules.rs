@@ -209,7 +209,7 @@ async fn a_job_with_media_waits_with_a_reason_while_no_worker_can_play_it_and_no
         .await
         .unwrap();
     assert_eq!(claim(false).await, ["ann"]);
-    let waits = "SELECT concat_ws(' ', state, reason, attempt, due_at > now() + interval '14 s', expires_at > due_at)
+    let waits = "SELECT concat_ws(' ', state, reason, attempt, due_at >= run_at + interval '15 s', expires_at > due_at)
         FROM callq.jobs WHERE media_url IS NOT NULL";
     let waits: String = sqlx::query_scalar(waits)
         .fetch_one(database.pool())

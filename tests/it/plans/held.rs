@@ -84,7 +84,7 @@ async fn jobs_of_one_instant_and_the_past_of_a_bucket_cost_nothing_while_a_snaps
     run(
         &mut session,
         &format!(
-            "INSERT INTO callq.apps (app, kind, calls_per_second, served_at) VALUES ('default', 'sandbox', 1e9, now());
+            "INSERT INTO callq.apps (app, kind, calls_per_second, served_at) VALUES ('default', 'sandbox', 1e9, now() + interval '1 hour');
              INSERT INTO callq.jobs (robot_account, callees) SELECT 'bot', '{{jack}}' FROM generate_series(1, {jobs});
              ANALYZE callq.jobs, callq.pace"
         ),

@@ -16,9 +16,9 @@ fn worker(rig: &Rig, login: &Login) -> Program {
     let mut command = callq([
         "worker",
         "--request-timeout-ms",
-        "1000",
-        "--lease-ms",
         "3000",
+        "--lease-ms",
+        "6000",
     ]);
     command
         .env(

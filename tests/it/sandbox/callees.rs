@@ -132,7 +132,7 @@ async fn a_stalling_name_rings_and_is_never_answered() {
     let url = format!("{}{}", bench.sandbox.url(), super::target());
     let request = bench.http.post(url).body(body_for("stall-x").to_string());
     let error = request
-        .timeout(std::time::Duration::from_secs(1))
+        .timeout(std::time::Duration::from_secs(3))
         .send()
         .await
         .unwrap_err();

@@ -6,7 +6,7 @@ use super::{HELD, firings, in_seconds, rig, schedule, until, until_looked_at, wo
 async fn a_firing_that_is_moved_and_moved_back_before_its_time_rings() {
     let rig = rig().await;
     let worker = rig.worker().await;
-    let id = schedule(&rig, "meds", &[("on_times", &in_seconds(&[8]))]).await;
+    let id = schedule(&rig, "meds", &[("on_times", &in_seconds(&[15]))]).await;
     let made = "EXISTS (SELECT FROM callq.jobs WHERE state = 'scheduled')";
     until(&rig, made).await;
     rig.sql("UPDATE callq.schedules SET callees = '{other}', on_times = '{2100-01-01 00:00}'")
@@ -157,7 +157,7 @@ async fn the_same_local_time_in_another_zone_is_another_firing() {
 async fn a_firing_that_a_person_skips_is_told_and_the_next_one_rings() {
     let rig = rig().await;
     let worker = rig.worker().await;
-    let id = schedule(&rig, "a", &[("on_times", &in_seconds(&[5, 7]))]).await;
+    let id = schedule(&rig, "a", &[("on_times", &in_seconds(&[10, 12]))]).await;
     until(&rig, "EXISTS (SELECT FROM callq.jobs)").await;
     assert_eq!(word(&rig, "skip_next('a')").await, "skipped");
     until(

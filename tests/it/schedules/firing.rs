@@ -7,7 +7,7 @@ async fn a_schedule_rings_at_its_time_with_the_job_that_it_describes() {
     let rig = rig().await;
     let worker = rig.worker().await;
     let columns = [
-        ("on_times", in_seconds(&[3])),
+        ("on_times", in_seconds(&[10])),
         ("ttl", "'2 min'".to_owned()),
         ("user_data", "'pills'".to_owned()),
         ("metadata", "'{\"campaign\": \"meds\"}'".to_owned()),

@@ -15,11 +15,11 @@ async fn with_earlier(rig: &Rig, name: &str, overlap: &str) -> (i64, String) {
     (id, job)
 }
 
-/// Has the schedules fire in three seconds.
+/// Has the schedules fire in some seconds.
 async fn fire_soon(rig: &Rig) {
     rig.sql(&format!(
         "UPDATE callq.schedules SET on_times = {}",
-        in_seconds(&[6])
+        in_seconds(&[12])
     ))
     .await;
 }
@@ -103,7 +103,7 @@ async fn a_stuck_job_never_silences_a_schedule() {
 async fn a_short_period_skips_nothing_while_each_call_is_finished_in_time() {
     let rig = rig().await;
     let worker = rig.worker().await;
-    let columns = [("cron", "'*/2 * * * * *'"), ("ttl", "'1 hour'")];
+    let columns = [("cron", "'*/6 * * * * *'"), ("ttl", "'1 hour'")];
     let id = schedule(&rig, "often", &columns).await;
     until(
         &rig,
@@ -117,7 +117,7 @@ async fn a_short_period_skips_nothing_while_each_call_is_finished_in_time() {
         .iter()
         .filter(|told| told.starts_with("skipped overlap"));
     assert_eq!(overlaps.count(), 0, "{told:?}");
-    let placed = "SELECT extract(epoch FROM max(nominal_at) - min(nominal_at)) / 2 + 1 = count(*) FROM callq.jobs WHERE state IN ('placed', 'completed')";
+    let placed = "SELECT extract(epoch FROM max(nominal_at) - min(nominal_at)) / 6 + 1 = count(*) FROM callq.jobs WHERE state IN ('placed', 'completed')";
     assert!(
         rig.value::<bool>(placed).await,
         "each in its turn: {told:?}"

@@ -112,12 +112,11 @@ async fn a_migration_under_load_loses_nothing_and_rings_nobody_twice() {
     rig.until_requests(200).await;
     migrate(&rig, OURS, Duration::from_secs(1)).await;
     settle(&rig, CALLS).await;
-    for worker in [one, two] {
-        let said = end(worker).await;
-        assert!(
-            said.contains("newer than this program, and lets it work"),
-            "{said}"
-        );
+    for mut worker in [one, two] {
+        worker
+            .says("newer than this program, and lets it work")
+            .await;
+        end(worker).await;
     }
 }
 
@@ -125,14 +124,14 @@ async fn a_migration_under_load_loses_nothing_and_rings_nobody_twice() {
 async fn a_migration_that_locks_the_queue_for_longer_than_statements_wait_costs_time_alone() {
     const CALLS: usize = 800;
     let rig = Rig::new().await;
-    let worker = worker(&rig).await;
+    let mut worker = worker(&rig).await;
     load(&rig, CALLS).await;
     rig.until_requests(200).await;
     // A statement waits for 3 s for a lock.
     migrate(&rig, OURS, Duration::from_secs(5)).await;
     settle(&rig, CALLS).await;
-    let said = end(worker).await;
-    assert!(said.contains("the database answers again"), "{said}");
+    worker.says("the database answers again").await;
+    end(worker).await;
 }
 
 #[tokio::test]

@@ -148,7 +148,8 @@ const HOLD: &str = "BEGIN; LOCK TABLE callq.jobs IN ROW EXCLUSIVE MODE";
 /// Waits so often behind a migration that waits for the holder, until it gives up for a while.
 async fn pass_behind(url: &str, times: usize) {
     let mut other = PgConnection::connect(url).await.unwrap();
-    let waits = "SELECT count(*)::text FROM pg_locks WHERE relation = 'callq.jobs'::regclass AND NOT granted";
+    let waits = "SELECT count(*)::text FROM pg_locks WHERE relation = 'callq.jobs'::regclass AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let passing = async {
         for _ in 0..times {
             while one(url, waits).await == "0" {}

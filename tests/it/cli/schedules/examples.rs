@@ -60,7 +60,7 @@ async fn every_shipped_schedule_is_applied_and_rings_when_it_is_run() {
 /// would move it or leave it out are gone.
 fn soon(text: &str, zone: &Zone) -> String {
     let at = zone
-        .local(Utc::now() + TimeDelta::seconds(10))
+        .local(Utc::now() + TimeDelta::seconds(25))
         .format("%Y-%m-%d %H:%M:%S");
     let moved = [
         "cron",
