@@ -130,7 +130,8 @@ async fn killed_when_its_request_never_arrived_the_job_is_in_doubt_and_nobody_ri
     scene.host.set(Mode::BlackHole);
     let worker = scene.worker();
     let id = scene.rig.insert("jack", &[]).await;
-    scene.host.swallowed().await;
+    // And not a question about records.
+    scene.host.swallowed("/start_call_by_robot?").await;
     let job = scene.killed_then(worker, id, "in_doubt").await;
     assert_eq!(job.reason.as_deref(), Some("lease_lapsed"));
     assert_eq!((job.attempt, scene.requests()), (1, 0));

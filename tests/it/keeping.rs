@@ -67,13 +67,13 @@ async fn every_reply_is_written_once_the_database_is_back_and_meanwhile_nothing_
 async fn a_silent_database_costs_no_reply_either() {
     let rig = Rig::new().await;
     let (database, url) = Proxy::to_database(rig.db.url()).await;
-    let late = Fault::new(FaultKind::Delay).delayed_ms(500).times(10);
+    let late = Fault::new(FaultKind::Delay).delayed_ms(2000).times(10);
     rig.sandbox.script(late).unwrap();
     let worker = process(&url, &rig.sandbox.url(), &[]);
     insert(&rig, 10).await;
     rig.until_requests(10).await;
     database.set(Mode::BlackHole);
-    database.swallowed().await;
+    database.swallowed("").await;
     database.set(Mode::Pass);
     until_placed(&rig, 10).await;
     worker.signal(libc::SIGTERM);

@@ -56,7 +56,7 @@ pub(crate) struct Proxy {
     state: watch::Sender<State>,
     upstream: Arc<Mutex<Upstream>>,
     gate: Arc<Gate>,
-    swallowed: Arc<watch::Sender<usize>>,
+    swallowed: Arc<watch::Sender<Vec<u8>>>,
     accepting: JoinHandle<()>,
 }
 
@@ -71,7 +71,7 @@ impl Proxy {
         let route = Route {
             upstream: Arc::new(Mutex::new(upstream)),
             gate: Arc::default(),
-            swallowed: Arc::new(watch::Sender::new(0)),
+            swallowed: Arc::default(),
         };
         Self {
             address: port.address(),
@@ -140,10 +140,12 @@ impl Proxy {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Returns once the black hole has swallowed something.
-    pub(crate) async fn swallowed(&self) {
+    /// Returns once the black hole has swallowed something with these words.
+    pub(crate) async fn swallowed(&self, words: &str) {
         let mut seen = self.swallowed.subscribe();
-        let swallowed = timeout(PATIENCE, seen.wait_for(|bytes| *bytes > 0)).await;
+        let has =
+            |bytes: &Vec<u8>| !bytes.is_empty() && String::from_utf8_lossy(bytes).contains(words);
+        let swallowed = timeout(PATIENCE, seen.wait_for(has)).await;
         swallowed
             .expect("something is sent")
             .expect("the proxy is there");
@@ -167,7 +169,7 @@ impl Drop for Proxy {
 struct Route {
     upstream: Arc<Mutex<Upstream>>,
     gate: Arc<Gate>,
-    swallowed: Arc<watch::Sender<usize>>,
+    swallowed: Arc<watch::Sender<Vec<u8>>>,
 }
 
 async fn accept(
@@ -238,7 +240,9 @@ async fn relay(client: TcpStream, route: &Route, state: &watch::Receiver<State>)
     // Whether these bytes pass.
     let passes = |bytes: &[u8], way| {
         if state.borrow().mode == Mode::BlackHole {
-            route.swallowed.send_modify(|all| *all += bytes.len());
+            route
+                .swallowed
+                .send_modify(|all| all.extend_from_slice(bytes));
             return false;
         }
         match way {
