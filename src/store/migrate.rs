@@ -13,7 +13,7 @@ use super::roles::{self, Roles};
 use crate::call::readable;
 
 /// The version of the schema that this program was written for (`callq.meta.schema_version`).
-pub const SCHEMA_VERSION: i32 = 14;
+pub const SCHEMA_VERSION: i32 = 15;
 
 /// What is wrong with the schema of a database. What to do about it is
 /// [`SchemaFault::way_out`].

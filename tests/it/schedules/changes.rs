@@ -47,6 +47,74 @@ async fn what_rang_before_the_zone_was_changed_is_not_made_up_for() {
 }
 
 #[tokio::test]
+async fn what_rang_after_the_transaction_of_a_change_began_does_not_ring_again() {
+    let rig = rig().await;
+    let worker = rig.worker().await;
+    // Other names of the same zone, so that each firing is another one at the same time.
+    for (name, change) in [
+        ("zone", "UPDATE callq.schedules SET tz = 'Etc/UCT'"),
+        (
+            "removed",
+            r#"SELECT callq.apply_schedules(jsonb_build_array(
+                jsonb_build_object('action', 'create', 'name', 'aa', 'definition', to_jsonb(s)),
+                jsonb_build_object('action', 'remove', 'name', 'removed', 'revision', s.revision)))
+             FROM callq.schedules AS s"#,
+        ),
+    ] {
+        rig.sql("DELETE FROM callq.schedules").await;
+        let before = rig.sandbox.ledger().requests().len();
+        let times = in_seconds(&[5, 3600]);
+        schedule(
+            &rig,
+            name,
+            &[("on_times", &times), ("catch_up_window", "'1 day'")],
+        )
+        .await;
+        let mut early = rig.db.pool().begin().await.unwrap();
+        sqlx::raw_sql("SELECT now()")
+            .execute(&mut *early)
+            .await
+            .unwrap();
+        rig.until_requests(before + 1).await;
+        until(
+            &rig,
+            "NOT EXISTS (SELECT FROM callq.jobs WHERE state = 'dialing')",
+        )
+        .await;
+        sqlx::raw_sql(change).execute(&mut *early).await.unwrap();
+        early.commit().await.unwrap();
+        until_looked_at(&rig).await;
+        let again = "SELECT count(*) FROM callq.jobs WHERE state = 'scheduled' AND run_at < now() + interval '10 minutes'";
+        assert_eq!(rig.value::<i64>(again).await, 0, "{name}");
+        assert_eq!(rig.sandbox.ledger().requests().len(), before + 1, "{name}");
+    }
+    worker.stop().await.unwrap();
+    assert_eq!(rig.sandbox.ledger().requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_rang_after_the_transaction_of_a_skip_began_is_not_what_is_skipped() {
+    let rig = rig().await;
+    let worker = rig.worker().await;
+    schedule(&rig, "a", &[("on_times", &in_seconds(&[5, 3600]))]).await;
+    let mut early = rig.db.pool().begin().await.unwrap();
+    sqlx::raw_sql("SELECT now()")
+        .execute(&mut *early)
+        .await
+        .unwrap();
+    rig.until_requests(1).await;
+    sqlx::raw_sql("SELECT callq.skip_next('a')")
+        .execute(&mut *early)
+        .await
+        .unwrap();
+    early.commit().await.unwrap();
+    until_looked_at(&rig).await;
+    let skipped = "SELECT skipped FROM callq.next_firings";
+    assert!(rig.value::<bool>(skipped).await);
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_paused_or_removed_rings_nobody_though_its_time_has_come() {
     let rig = rig().await;
     rig.sql(HELD).await;

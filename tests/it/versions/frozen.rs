@@ -79,6 +79,10 @@ const FROZEN: &[(&str, &str)] = &[
         "0017_pace.sql",
         "28e422331dc1be5ffd71218ff303f30486cd37e1e6bd8c266ff93c3ce2363548",
     ),
+    (
+        "0018_changes.sql",
+        "08c10b8c2359a655770823e859d26476f43729226885fbd8e753f143734e13b4",
+    ),
 ];
 
 /// The files of `migrations/`, in order, with the SHA-256 of their bytes.
