@@ -34,6 +34,7 @@ pub(super) const SESSION: &str = "SET search_path = pg_catalog, pg_temp; \
     SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; \
     SET statement_timeout = '10s'; SET lock_timeout = '3s'; \
     SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_read_only = off; \
     SET idle_in_transaction_session_timeout = '10s'; SET TimeZone = 'UTC'";
 
 /// What a worker's connections are set to besides. Its statements are written so that one plan is
@@ -104,7 +105,10 @@ macro_rules! answered {
             Ok(mut connection) => {
                 let answer = $query.$fetch(&mut *connection);
                 match tokio::time::timeout($limit, answer).await {
-                    Ok(answer) => answer.map_err(StoreError::during($verb)),
+                    Ok(answer) => {
+                        crate::store::connect::hand_back(connection);
+                        answer.map_err(StoreError::during($verb))
+                    }
                     Err(_) => {
                         drop(connection.detach());
                         Err(StoreError::Silent { verb: $verb })
@@ -115,6 +119,17 @@ macro_rules! answered {
     };
 }
 pub(super) use answered;
+
+/// A connection that goes back to its pool is asked whether it still works, for so long: one that
+/// falls silent between an answer and that question would keep its place for ever otherwise, and
+/// claims and results have one place each.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Gives a connection back to its pool, or up if it does not answer any more.
+pub(super) fn hand_back(mut connection: PoolConnection<Postgres>) {
+    let back = connection.return_to_pool();
+    tokio::spawn(async move { timeout(BACK_WITHIN, back).await.unwrap_or_default() });
+}
 
 /// A pool of connections to one database with the schema `callq`.
 #[derive(Clone, Debug)]
@@ -383,10 +398,12 @@ impl Store {
         }
     }
 
-    /// Closes all connections; statements under way are finished first.
+    /// Closes all connections; statements under way are finished first, but for those of
+    /// connections that have fallen silent: they are not waited for.
     pub async fn close(&self) {
         for pool in self.pools() {
-            pool.close().await;
+            // The others close by themselves when the process ends.
+            let _closed_or_silent = timeout(BACK_WITHIN, pool.close()).await;
         }
     }
 }
