@@ -35,6 +35,12 @@ impl Place {
             _ => Self::Bare,
         }
     }
+
+    /// Whether this byte makes a value go on behind the quote that ended it. The crate csv takes
+    /// it for a part of the value: a quote too many would join two lines to one job unnoticed.
+    const fn goes_on(self, byte: u8) -> bool {
+        matches!(self, Self::AfterQuote) && !matches!(byte, b'"' | b',' | b'\n' | b'\r')
+    }
 }
 
 /// Reads record by record. Empty lines are counted and left out, a byte order mark is taken off.
@@ -49,9 +55,20 @@ pub(super) struct Records {
     /// How much of `record` has been read from here.
     given: usize,
     line: u64,
+    last_line: u64,
     lines: u64,
     bytes: u64,
-    closed: bool,
+    quotes: Quotes,
+}
+
+/// How a record stands with its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    Good,
+    /// One begins a value that does not end.
+    Open,
+    /// A value goes on behind the one that ended it.
+    WithinValue,
 }
 
 impl Records {
@@ -62,9 +79,10 @@ impl Records {
             record: Vec::new(),
             given: 0,
             line: 0,
+            last_line: 0,
             lines: 0,
             bytes: 0,
-            closed: true,
+            quotes: Quotes::Good,
         }
     }
 
@@ -78,9 +96,14 @@ impl Records {
         self.bytes
     }
 
-    /// Whether the record ended with its quotes closed.
-    pub(super) const fn closed(&self) -> bool {
-        self.closed
+    /// The line that the record ends on.
+    pub(super) const fn last_line(&self) -> u64 {
+        self.last_line
+    }
+
+    /// How the record stands with its quotes.
+    pub(super) const fn quotes(&self) -> Quotes {
+        self.quotes
     }
 
     /// The record, with its line break.
@@ -95,6 +118,8 @@ impl Records {
             self.given = 0;
             let line = self.lines + 1;
             let mut place = Place::ValueStart;
+            let mut goes_on = false;
+            let mut returned = false;
             loop {
                 let from = self.record.len();
                 let most = (RECORD_BYTES_MAX + 1 - from) as u64;
@@ -116,9 +141,17 @@ impl Records {
                 if self.form == Form::Csv {
                     // A mark that was taken off is no reason to look at less than the whole piece.
                     let from = from.min(self.record.len());
-                    place = self.record[from..]
-                        .iter()
-                        .fold(place, |place, b| place.after(*b));
+                    for byte in &self.record[from..] {
+                        if returned && !matches!(byte, b'\r' | b'\n') {
+                            return Err(fault(format!(
+                                "line {line}: a line ends in a carriage return alone: save the \
+                                 file with line feeds (LF or CR LF)"
+                            )));
+                        }
+                        returned = *byte == b'\r' && place != Place::Quoted;
+                        goes_on |= place.goes_on(*byte);
+                        place = place.after(*byte);
+                    }
                 }
                 if place != Place::Quoted {
                     break;
@@ -130,7 +163,12 @@ impl Records {
             if self.record.iter().any(|b| !b.is_ascii_whitespace()) {
                 // Not at the end: the crate csv asks once more before it gives the last record.
                 self.line = line;
-                self.closed = place != Place::Quoted;
+                self.last_line = self.lines;
+                self.quotes = match place {
+                    Place::Quoted => Quotes::Open,
+                    _ if goes_on => Quotes::WithinValue,
+                    _ => Quotes::Good,
+                };
                 return Ok(true);
             }
         }
@@ -195,6 +233,34 @@ mod tests {
         assert_eq!(all(b"\"{\n\n}", Form::Jsonl).len(), 2);
         assert_eq!(all(b"", Form::Csv), []);
         assert_eq!(all(b"\n \r\n", Form::Csv), []);
+    }
+
+    #[test]
+    fn a_quote_within_a_value_that_a_quote_ended_is_noted() {
+        for (text, quotes) in [
+            (&b"\"a \"\"b\"\" c\",d"[..], Quotes::Good),
+            (b"5\" disk,\"\"\r\n", Quotes::Good),
+            (b"\"a \"b\" c\",d", Quotes::WithinValue),
+            (b"\"a\nb,\"c\"\n", Quotes::WithinValue),
+            (b"\"a\" ,b", Quotes::WithinValue),
+            (b"\"a\nb,c", Quotes::Open),
+        ] {
+            let mut records = Records::new(Box::new(text), Form::Csv);
+            assert!(records.advance().expect("it can be read"));
+            let text = String::from_utf8_lossy(text);
+            assert_eq!(records.quotes(), quotes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_ends_in_a_carriage_return_alone_is_refused() {
+        let mut records = Records::new(Box::new(&b"a,b\rc,d\r"[..]), Form::Csv);
+        let said = records.advance().expect_err("it is no line break");
+        assert!(
+            said.to_string()
+                .starts_with("line 1: a line ends in a carriage return")
+        );
+        assert_eq!(all(b"a\r\r\n\"x\ry\"\r\n", Form::Csv).len(), 2);
     }
 
     #[test]

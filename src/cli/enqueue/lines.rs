@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::columns::{self, COLUMNS, quoted};
-use super::input::{Form, Records};
+use super::input::{Form, Quotes, Records};
 use crate::store::{JobLine, Refused};
 
 /// The lines of a file in one of its forms.
@@ -74,9 +74,14 @@ impl Lines {
                 if !read.map_err(of_reading)? {
                     return Ok(None);
                 }
-                let line = csv.reader.get_ref().line();
-                let closed = csv.reader.get_ref().closed();
-                (line, from_csv(&csv.columns, &csv.record, closed, defaults))
+                let records = csv.reader.get_ref();
+                let (line, last) = (records.line(), records.last_line());
+                let job = from_csv(&csv.columns, &csv.record, records.quotes(), defaults);
+                let reaches = |why| match last {
+                    _ if last == line => why,
+                    _ => format!("{why}; what begins here ends in line {last}"),
+                };
+                (line, job.map_err(reaches))
             }
             Self::Jsonl(records) => {
                 if !records.advance()? {
@@ -144,11 +149,19 @@ fn required(columns: &[&str], defaults: &JobLine) -> Result<(), String> {
 fn from_csv(
     columns: &[&'static str],
     record: &ByteRecord,
-    closed: bool,
+    quotes: Quotes,
     defaults: &JobLine,
 ) -> Result<JobLine, String> {
-    if !closed {
-        return Err("a quoted value begins here and never ends".to_owned());
+    match quotes {
+        Quotes::Good => {}
+        Quotes::Open => return Err("a quoted value begins here and never ends".to_owned()),
+        Quotes::WithinValue => {
+            return Err(
+                "a value goes on behind its closing quote: is a quote missing? One that \
+                        belongs to the value is written twice"
+                    .to_owned(),
+            );
+        }
     }
     if record.len() != columns.len() {
         let (has, named) = (record.len(), columns.len());
@@ -166,6 +179,11 @@ fn from_csv(
     }
     for (column, cell) in given() {
         let cell = str::from_utf8(cell).map_err(|_| format!("{column} is not UTF-8"))?;
+        // A space behind the comma is no part of a name, and one of that name would wait for ever.
+        let cell = match column {
+            "app" | "robot_account" => cell.trim(),
+            _ => cell,
+        };
         columns::set(&mut job, column, cell)?;
     }
     Ok(job)

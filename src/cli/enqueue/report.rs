@@ -50,7 +50,7 @@ impl Report {
         } else if !bad.is_empty() {
             self.bar.suspend(|| {
                 for Refused { line, reason } in &bad {
-                    eprintln!("line {line}: {}", readable(reason));
+                    print::tell(&format!("line {line}: {}\n", readable(reason)));
                 }
             });
         }

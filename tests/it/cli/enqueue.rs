@@ -416,6 +416,31 @@ async fn line_numbers_stay_right_after_values_of_several_lines() {
 }
 
 #[tokio::test]
+async fn a_quote_too_many_joins_no_two_lines_and_loses_none_unsaid() {
+    let rig = Rig::new().await;
+    let head = "robot_account,callees,user_data\n";
+    let joined = format!("{head}bot,jack,\"Hello Jack\nbot,ann,\"Hello Ann\"\nbot,bob,hi\n");
+    let ended = rig.csv(&joined, &[]).await.with_code(2);
+    let says = "line 2: a value goes on behind its closing quote";
+    assert!(ended.stderr.starts_with(says), "{ended}");
+    assert!(
+        ended.stderr.contains("what begins here ends in line 3"),
+        "{ended}"
+    );
+    assert_eq!(rig.jobs().await, "0");
+    let ended = rig.csv(&joined, &["--skip-bad"]).await.with_code(0);
+    let said = ended.text();
+    assert!(
+        said.starts_with("inserted 1 job (") && said.ends_with("1 bad line left out\n"),
+        "{said}"
+    );
+    let open = format!("{head}bot,cid,\"Hello\nbot,dan,hi\n");
+    let ended = rig.csv(&open, &["--skip-bad"]).await.with_code(0);
+    let says = "line 2: a quoted value begins here and never ends; what begins here ends in line 3";
+    assert!(ended.stderr.starts_with(says), "{ended}");
+}
+
+#[tokio::test]
 async fn flags_are_the_defaults_of_lines() {
     let rig = Rig::new().await;
     let flags = ["--robot-account", "bot", "--ttl", "15m", "--priority", "2"];
