@@ -1,6 +1,6 @@
 //! A question to the person at the terminal.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin};
+use std::io::{BufRead as _, IsTerminal as _, stderr, stdin};
 
 use super::{Failure, print};
 
@@ -11,8 +11,7 @@ pub(super) fn is_possible() -> bool {
 
 /// Asks; everything but a yes is a no.
 pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
-    eprint!("callq: {} [y/N] ", print::lines(question));
-    stderr().flush()?;
+    print::tell(&format!("callq: {} [y/N] ", print::lines(question)));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     let answer = answer.trim().to_ascii_lowercase();

@@ -66,9 +66,7 @@ impl Dev {
         if self.fresh {
             dev::forget(&options.data)?;
         }
-        eprintln!(
-            "callq: starting a private PostgreSQL, a sandbox in Tencent's place, and a worker"
-        );
+        print::note("starting a private PostgreSQL, a sandbox in Tencent's place, and a worker");
         let stack = tokio::select! {
             stack = Stack::start(options) => stack?,
             () = stop.cancelled() => return Ok(()),

@@ -5,7 +5,7 @@
 //! escaped, but for line breaks, which tables have.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 
 use serde::Serialize;
 
@@ -62,12 +62,19 @@ pub(super) fn data(text: &str) -> Result<(), Failure> {
 
 /// Tells a person something, on stderr.
 pub(super) fn note(text: &str) {
-    eprintln!("callq: {}", lines(text));
+    tell(&format!("callq: {}\n", lines(text)));
 }
 
 /// Tells what to do about the note before it.
 pub(super) fn hint(text: &str) {
-    eprintln!("hint: {}", lines(text));
+    tell(&format!("hint: {}\n", lines(text)));
+}
+
+/// Writes a text to stderr as it is. Where `eprintln!` panics, as on a full disk, the command goes
+/// on: it is about to do what it was asked for, or to end with the code that says why not.
+pub(super) fn tell(text: &str) {
+    let mut err = stderr().lock();
+    let _nobody_to_tell = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 /// Clears the screen, if stdout is one.

@@ -85,18 +85,15 @@ impl Sandbox {
         })
         .await
         .with_context(|| format!("could not start the sandbox on {}", self.listen))?;
-        eprintln!(
-            "callq: the sandbox is at {}; a worker reaches it with",
-            sandbox.url()
-        );
-        eprintln!(
-            "  export CALLQ_HOST={} CALLQ_SDK_APP_ID={SANDBOX_SDK_APP_ID} \\",
-            sandbox.url()
-        );
-        eprintln!("    CALLQ_ADMIN_ACCOUNT={SANDBOX_ADMIN_ACCOUNT} \\");
-        eprintln!("    CALLQ_SECRET_KEY={SANDBOX_SECRET_KEY} \\");
-        eprintln!("    CALLQ_CAM_SECRET_ID={SANDBOX_CAM_SECRET_ID} \\");
-        eprintln!("    CALLQ_CAM_SECRET_KEY={SANDBOX_CAM_SECRET_KEY}");
+        let url = sandbox.url();
+        print::note(&format!(
+            "the sandbox is at {url}; a worker reaches it with\n  \
+             export CALLQ_HOST={url} CALLQ_SDK_APP_ID={SANDBOX_SDK_APP_ID} \\\n    \
+             CALLQ_ADMIN_ACCOUNT={SANDBOX_ADMIN_ACCOUNT} \\\n    \
+             CALLQ_SECRET_KEY={SANDBOX_SECRET_KEY} \\\n    \
+             CALLQ_CAM_SECRET_ID={SANDBOX_CAM_SECRET_ID} \\\n    \
+             CALLQ_CAM_SECRET_KEY={SANDBOX_CAM_SECRET_KEY}"
+        ));
         let mut requests = sandbox.subscribe();
         let shown = loop {
             let request = tokio::select! {

@@ -99,7 +99,7 @@ pub(super) async fn look(client: &TencentClient, ids: &[String], known: &Known) 
             .of_accounts(counted.missing);
         }
     }
-    told(counted)
+    told(&counted)
 }
 
 async fn ask(
@@ -140,26 +140,54 @@ async fn ask(
     Err("Tencent throttles the questions".to_owned())
 }
 
-fn told(counted: Counted) -> Finding {
-    let total = counted.imported + counted.missing.len() + counted.unknown.len();
-    let shown = |ids: Vec<String>| ids.iter().map(|id| readable(id)).collect();
-    if !counted.missing.is_empty() {
-        let missing = counted.missing.len();
-        return Finding::cannot(
-            CHECK,
-            format!("{missing} of {total} are not imported, so that calls to them are refused"),
-            "import them (account_import), or let them log in once",
-        )
-        .of_accounts(shown(counted.missing));
-    }
-    if let Some((_, why)) = counted.unknown.first() {
-        let unknown = counted.unknown.len();
-        let says = format!(
+fn told(counted: &Counted) -> Finding {
+    let (missing, unknown) = (counted.missing.len(), counted.unknown.len());
+    let total = counted.imported + missing + unknown;
+    let unknown_ids = counted.unknown.iter().map(|(id, _)| id);
+    let accounts: Vec<String> = counted
+        .missing
+        .iter()
+        .chain(unknown_ids)
+        .map(|id| readable(id))
+        .collect();
+    let not_looked_up = counted.unknown.first().map(|(_, why)| {
+        format!(
             "{unknown} of {total} could not be looked up: {}",
             readable(why)
-        );
-        let ids = counted.unknown.iter().map(|(id, _)| id.clone()).collect();
-        return Finding::could_not(CHECK, says, "try again later").of_accounts(shown(ids));
+        )
+    });
+    match (missing, not_looked_up) {
+        (0, None) => Finding::ok(CHECK, format!("all {total} are imported")),
+        (0, Some(says)) => Finding::could_not(CHECK, says, "try again later").of_accounts(accounts),
+        (_, not_looked_up) => {
+            let says = format!(
+                "{missing} of {total} are not imported, so that calls to them are refused{}",
+                not_looked_up.map_or_else(String::new, |says| format!("; the last {says}")),
+            );
+            let fix = "import them (account_import), or let them log in once";
+            Finding::cannot(CHECK, says, fix).of_accounts(accounts)
+        }
     }
-    Finding::ok(CHECK, format!("all {total} are imported"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_not_looked_up_is_told_beside_the_missing() {
+        let counted = Counted {
+            imported: 2,
+            missing: vec!["ann".to_owned()],
+            unknown: vec![("bob".to_owned(), "no answer for it".to_owned())],
+        };
+        let line = told(&counted).line(super::super::finding::Style::Json);
+        for words in [
+            "1 of 4 are not imported",
+            "the last 1 of 4 could not be looked up: no answer for it",
+            "[\"ann\",\"bob\"]",
+        ] {
+            assert!(line.contains(words), "{words}: {line}");
+        }
+    }
 }

@@ -87,7 +87,8 @@ impl Target {
         self.ids.len() == 1
     }
 
-    /// Does it to each job, one by one: what one refuses does not stop the others.
+    /// Does it to each job, one by one: what one refuses does not stop the others, and neither does
+    /// an account that cannot be written.
     pub(super) async fn each(self, store: &Store, verb: &Verb) -> Result<(), Failure> {
         let is_filter = self.ids.is_empty();
         let ids = if is_filter {
@@ -105,11 +106,17 @@ impl Target {
             json: self.json,
             ..Account::default()
         };
+        // Whoever asked for it may not read the account of it: that leaves no job undone.
+        let mut unread = None;
         for (done, id) in ids.iter().enumerate() {
             match verb.on(store, *id).await {
-                Ok(answer) => account.note(*id, answer)?,
+                Ok(answer) => {
+                    if let Err(failure) = account.note(*id, answer) {
+                        unread.get_or_insert(failure);
+                    }
+                }
                 Err(error) => {
-                    account.sum_up()?;
+                    let _told_below = account.sum_up();
                     let left = ids.len() - done;
                     let left = match left {
                         1 => format!("job {id} was not done"),
@@ -119,8 +126,10 @@ impl Target {
                 }
             }
         }
-        account.sum_up()?;
-        account.verdict()
+        if let Err(failure) = account.sum_up() {
+            unread.get_or_insert(failure);
+        }
+        unread.map_or_else(|| account.verdict(), Err)
     }
 
     /// The ids of the jobs that match, if the person agrees.
@@ -217,12 +226,12 @@ impl Account {
                 );
             }
         };
+        *self.words.entry(word.clone()).or_default() += 1;
         if self.json {
             print::json(&json!({ "id": id, "answer": word }))?;
         } else if self.each {
             print::line(&format!("job {id}: {shown}"))?;
         }
-        *self.words.entry(word).or_default() += 1;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `callq schedules apply`
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _, stderr, stdin, stdout};
+use std::io::{BufRead as _, IsTerminal as _, stderr, stdin, stdout};
 use std::path::PathBuf;
 
 use chrono::Utc;
@@ -194,8 +194,7 @@ fn agreed(plan: &Plan) -> Result<bool, Failure> {
 
 /// Asks a question that can be answered with yes.
 pub(super) fn asked(question: &str) -> Result<bool, Failure> {
-    eprint!("callq: {question} [y/N] ");
-    stderr().flush()?;
+    print::tell(&format!("callq: {question} [y/N] "));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     let answer = answer.trim().to_ascii_lowercase();

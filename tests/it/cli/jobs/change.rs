@@ -3,6 +3,7 @@
 use super::super::{callq_on, json_lines, sql};
 use super::{CLAIMED, DOUBTED, with_job};
 use crate::support::Database;
+use crate::support::program::callq;
 use crate::support::terminal::Terminal;
 
 /// Jobs 1 to 5 of the app `clinic`: scheduled, dialing, in doubt, placed, failed; and job 6 of the
@@ -110,6 +111,21 @@ async fn what_one_job_refuses_is_told_and_does_not_stop_the_others() {
     assert!(refusals.next().unwrap().starts_with(says), "{ended}");
     assert_eq!(refusals.next(), Some("callq: there is no job 99"));
     assert_eq!(states(&database).await[4], "scheduled");
+}
+
+#[tokio::test]
+async fn all_jobs_are_done_though_nobody_can_be_told() {
+    for format in [&["--json"][..], &[]] {
+        let database = one_of_each().await;
+        let full = || std::fs::File::create("/dev/full").unwrap();
+        let mut command = callq(["jobs", "cancel", "99", "1", "6"]);
+        command.args(format).env("DATABASE_URL", database.url());
+        command.stdout(full()).stderr(full());
+        let ended = command.status().await.unwrap();
+        assert_eq!(ended.code(), Some(1), "it could not write");
+        let states = states(&database).await;
+        assert_eq!((&*states[0], &*states[5]), ("cancelled", "cancelled"));
+    }
 }
 
 #[tokio::test]
