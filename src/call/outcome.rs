@@ -6,7 +6,7 @@
 //! each is told by `AfterMemberChanged` alone, and a callee of whom nothing came is
 //! [`Outcome::Unknown`], never guessed, unless the record says that nobody answered.
 
-use super::callback::{CallbackEvent, Happened, MemberAction};
+use super::callback::{CallbackEvent, Happened, MemberAction, MemberChange, Presence};
 use super::{CalleeResult, Ended, Record};
 
 /// What became of a callee.
@@ -245,12 +245,17 @@ impl Known<'_> {
     /// What the callee did, if that says what became of the ring.
     fn own(self, callee: &str) -> Option<Own> {
         let mut own = Own::default();
+        let mut was_there = false;
         for piece in self.evidence {
             if let Evidence::Callback(event) = piece
-                && let Happened::MemberChanged { changes, .. } = &event.happened
+                && let Happened::MemberChanged { users, changes } = &event.happened
             {
                 let his = changes.iter().filter(|change| change.account == callee);
                 his.for_each(|change| own.add(&change.action, event.event_at_ms));
+                // What told that he picked up may be lost; whoever changes next shows who is there.
+                was_there |= users
+                    .iter()
+                    .any(|user| user.account == callee && user.presence == Presence::Calling);
             }
         }
         // Whoever sent the callback, nobody answered.
@@ -259,6 +264,18 @@ impl Known<'_> {
             .is_some_and(|record| record.accepted_at_s.is_none());
         if is_denied {
             own.answered = None;
+        }
+        // Somebody goes offline whose phone is not there, and somebody whose network breaks amid
+        // the call. The first is known before anybody picks up.
+        let may_have_answered = |at: At| {
+            let first = self.first_accept_ms();
+            was_there || first.is_some_and(|first| at.0.is_none_or(|at_ms| at_ms > first))
+        };
+        if own
+            .refused
+            .is_some_and(|(at, outcome)| outcome == Outcome::Unreachable && may_have_answered(at))
+        {
+            own.refused = None;
         }
         (own.answered.is_some() || own.refused.is_some()).then_some(own)
     }
@@ -292,6 +309,27 @@ impl Known<'_> {
                 _ => Some(0),
             },
         }
+    }
+
+    /// When anybody first picked up, to the end of that second if a record alone tells it.
+    fn first_accept_ms(self) -> Option<i64> {
+        let record = self.truth.or(self.told);
+        let told = record.and_then(|record| ms(record.accepted_at_s));
+        let seen = self.evidence.iter().filter_map(|piece| match piece {
+            Evidence::Callback(CallbackEvent {
+                happened: Happened::MemberChanged { changes, .. },
+                event_at_ms,
+                ..
+            }) => {
+                let accepts = |change: &MemberChange| change.action == MemberAction::Answer;
+                event_at_ms.filter(|_| changes.iter().any(accepts))
+            }
+            _ => None,
+        });
+        told.map(|at_ms| at_ms.saturating_add(999))
+            .into_iter()
+            .chain(seen)
+            .min()
     }
 
     /// The earliest time of an `AfterStartCall`.

@@ -181,6 +181,32 @@ fn an_answer_that_the_record_denies_is_none() {
 }
 
 #[test]
+fn who_goes_offline_once_somebody_picked_up_may_have_been_in_the_call() {
+    let record = || Evidence::Record(record(Ended::NormalEnd, Some(3)));
+    let answer = || change(3, "ann", MemberAction::Answer);
+    let of_bob = |evidence: &[Evidence]| told(&["ann", "bob"], evidence)[1];
+    let offline = |after_s| change(after_s, "bob", MemberAction::Offline);
+    let unreachable = (Outcome::Unreachable, OutcomeSource::Callback);
+    let unknown = (Outcome::Unknown, OutcomeSource::Nothing);
+    assert_eq!(of_bob(&[offline(1), answer(), record()]), unreachable);
+    assert_eq!(of_bob(&[offline(9)]), unreachable, "as far as is known");
+    assert_eq!(of_bob(&[offline(9), record()]), unknown);
+    assert_eq!(of_bob(&[offline(9), answer()]), unknown);
+    // Who is on the call stands in what tells of anybody; it is nobody's own word, and proves none.
+    let users = vec![LiveUser {
+        account: "bob".to_owned(),
+        presence: Presence::Calling,
+    }];
+    let changes = vec![MemberChange {
+        account: "ann".to_owned(),
+        action: MemberAction::Answer,
+    }];
+    let both = event(5, Happened::MemberChanged { users, changes });
+    assert_eq!(of_bob(&[both.clone(), offline(1), record()]), unknown);
+    assert_eq!(of_bob(&[both, record()]), unknown);
+}
+
+#[test]
 fn who_hangs_up_had_answered_and_who_answered_stays_so() {
     for actions in [
         vec![MemberAction::HangUp],
