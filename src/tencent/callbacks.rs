@@ -54,7 +54,7 @@ pub fn read_callback(command: Option<&str>, body: &[u8]) -> Result<CallbackEvent
     .ok_or(CallbackError::NoCall)?;
     Ok(CallbackEvent {
         call_id,
-        event_at_ms: fields.time("EventTime"),
+        event_at_ms: fields.time_ms("EventTime"),
         happened,
     })
 }

@@ -12,6 +12,9 @@ use crate::call::{MediaType, RoomIdType};
 /// records.
 pub(super) const LIST_MAX: usize = 1000;
 
+/// The last second of the year 9999, since the Unix epoch.
+const TIME_S_MAX: i64 = 253_402_300_799;
+
 /// The fields of a JSON object; of anything else there are none.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a>(Option<&'a Map<String, Value>>);
@@ -59,9 +62,16 @@ impl<'a> Fields<'a> {
         integer(self.get(name))
     }
 
-    /// A time; 0 is none, as in `AcceptTime`.
-    pub(super) fn time(self, name: &str) -> Option<i64> {
-        self.integer(name).filter(|time| *time > 0)
+    /// A time in seconds; 0 is none, as in `AcceptTime`, and so is what lies beyond the year 9999,
+    /// which no row could hold.
+    pub(super) fn time_s(self, name: &str) -> Option<i64> {
+        self.integer(name).filter(|s| (1..=TIME_S_MAX).contains(s))
+    }
+
+    /// The same in milliseconds.
+    pub(super) fn time_ms(self, name: &str) -> Option<i64> {
+        let last = TIME_S_MAX * 1000 + 999;
+        self.integer(name).filter(|ms| (1..=last).contains(ms))
     }
 
     pub(super) fn media_type(self) -> Option<MediaType> {
@@ -111,6 +121,21 @@ mod tests {
         for other in [json!([1]), json!(null), json!("x")] {
             assert!(!Fields::of(&other).has("CallId"));
         }
+    }
+
+    #[test]
+    fn a_time_is_of_this_calendar_or_none() {
+        let value = json!({"a": 1, "b": 0, "c": i64::MAX, "d": "253402300799", "e": 253_402_300_800_i64, "f": -1});
+        let fields = Fields::of(&value);
+        let times = ["a", "b", "c", "d", "e", "f"];
+        let seconds = times.map(|name| fields.time_s(name));
+        assert_eq!(seconds, [Some(1), None, None, Some(TIME_S_MAX), None, None]);
+        let milliseconds = times.map(|name| fields.time_ms(name));
+        let e = Some(253_402_300_800);
+        assert_eq!(
+            milliseconds,
+            [Some(1), None, None, Some(TIME_S_MAX), e, None]
+        );
     }
 
     #[test]

@@ -76,9 +76,9 @@ pub(super) fn record(fields: Fields<'_>) -> Option<Record> {
         },
         room_id: fields.text("RoomId"),
         room_id_type: fields.room_id_type(),
-        started_at_s: fields.time("StartTime"),
-        accepted_at_s: fields.time("AcceptTime"),
-        ended_at_s: fields.time("EndTime"),
+        started_at_s: fields.time_s("StartTime"),
+        accepted_at_s: fields.time_s("AcceptTime"),
+        ended_at_s: fields.time_s("EndTime"),
         ended: ended(&fields.text("CallResult").unwrap_or_default()),
     })
 }
