@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::app::App;
 use crate::call::{Answer, Record};
@@ -18,6 +18,13 @@ const REQUESTS_PER_SECOND: u32 = 100;
 
 /// How many are under way at once.
 const AT_ONCE: usize = 8;
+
+/// How long until a page is asked for again; doubled each time.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long one page is asked for: less than the right to read lasts ([`super::sweep`]), with a
+/// request's timeout.
+const ASK_FOR: Duration = Duration::from_secs(5);
 
 /// Why a span could not be read, in words.
 #[derive(Debug)]
@@ -110,12 +117,8 @@ impl Pages {
             self.pace.tick().await;
             let (app, window) = (Arc::clone(&self.app), span.window(span.next));
             let signed_at = self.database_now();
-            span.under_way.spawn(async move {
-                let asked = Instant::now();
-                let client = &app.client;
-                let page = client.get_record_by_filter(window, fastrand::u32(..), signed_at);
-                (asked, page.await)
-            });
+            span.under_way
+                .spawn(async move { ask(&app, window, signed_at).await });
             span.next += 1;
         }
         let Some(done) = span.under_way.join_next().await else {
@@ -142,14 +145,7 @@ impl Pages {
 
     async fn page(&mut self, window: RecordWindow) -> Result<RecordPage, Unread> {
         self.pace.tick().await;
-        let asked = Instant::now();
-        let random = fastrand::u32(..);
-        let signed_at = self.database_now();
-        let asking = self
-            .app
-            .client
-            .get_record_by_filter(window, random, signed_at);
-        let page = asking.await;
+        let (asked, page) = ask(&self.app, window, self.database_now()).await;
         self.note_date(asked, page.date_unix);
         answered(page)
     }
@@ -208,6 +204,26 @@ impl Span {
     fn has_all(&self) -> bool {
         self.total
             .is_none_or(|total| total == self.ids.len() as u64)
+    }
+}
+
+/// Asks for a page, and again where Tencent could not give it: a span may have thousands, and for
+/// one that fails all of them would be read anew. Returns when it was asked for, and the answer.
+async fn ask(app: &App, window: RecordWindow, signed_at: i64) -> (Instant, RecordPage) {
+    let began = Instant::now();
+    let mut pause = ASK_AGAIN;
+    loop {
+        let asked = Instant::now();
+        let client = &app.client;
+        let page = client
+            .get_record_by_filter(window, fastrand::u32(..), signed_at)
+            .await;
+        let judged = judge(Command::GetRecordByFilter, &page.answer);
+        if judged != Judgement::TryAgain || began.elapsed() + pause > ASK_FOR {
+            return (asked, page);
+        }
+        sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -329,6 +329,29 @@ async fn a_call_whose_record_cannot_be_had_yet_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_refused_for_now_is_asked_for_again_and_no_span_is_given_up() {
+    let rig = Rig::with_sandbox(fast(200.0)).await;
+    rig.sql(
+        "CREATE TABLE public.failures AS SELECT failure FROM callq.sweeps;
+         CREATE FUNCTION note_failure() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN INSERT INTO public.failures VALUES (NEW.failure); RETURN NULL; END $$;
+         CREATE TRIGGER note AFTER INSERT OR UPDATE ON callq.sweeps FOR EACH ROW WHEN (NEW.failure IS NOT NULL)
+           EXECUTE FUNCTION note_failure()",
+    )
+    .await;
+    for kind in [FaultKind::HttpStatus(502), FaultKind::CloseAfterReading] {
+        let away = Fault::new(kind).for_command("get_record_by_filter");
+        rig.sandbox.script(away.times(2)).unwrap();
+    }
+    let worker = rig.worker().await;
+    insert_of_every_kind(&rig, 9, "", "").await;
+    rig.until_all("'completed', 'failed'").await;
+    worker.stop().await.unwrap();
+    let failures = "SELECT count(*) FROM public.failures";
+    assert_eq!(rig.value::<i64>(failures).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_that_cannot_be_listed_are_read_one_by_one() {
     let rig = Rig::with_sandbox(fast(3000.0)).await;
     let refused = Fault::new(FaultKind::ErrorCode(101_001)).for_command("get_record_by_filter");

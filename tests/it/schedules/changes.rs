@@ -55,10 +55,10 @@ async fn what_rang_after_the_transaction_of_a_change_began_does_not_ring_again()
         ("zone", "UPDATE callq.schedules SET tz = 'Etc/UCT'"),
         (
             "removed",
-            r#"SELECT callq.apply_schedules(jsonb_build_array(
+            "SELECT callq.apply_schedules(jsonb_build_array(
                 jsonb_build_object('action', 'create', 'name', 'aa', 'definition', to_jsonb(s)),
                 jsonb_build_object('action', 'remove', 'name', 'removed', 'revision', s.revision)))
-             FROM callq.schedules AS s"#,
+             FROM callq.schedules AS s",
         ),
     ] {
         rig.sql("DELETE FROM callq.schedules").await;
