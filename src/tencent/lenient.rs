@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_time_is_of_this_calendar_or_none() {
-        let value = json!({"a": 1, "b": 0, "c": i64::MAX, "d": "253402300799", "e": 253_402_300_800_i64, "f": -1});
+        let value = json!({
+            "a": 1, "b": 0, "c": i64::MAX, "d": "253402300799", "e": 253_402_300_800_i64, "f": -1
+        });
         let fields = Fields::of(&value);
         let times = ["a", "b", "c", "d", "e", "f"];
         let seconds = times.map(|name| fields.time_s(name));
