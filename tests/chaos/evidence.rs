@@ -21,6 +21,8 @@ use crate::{
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Job {
     pub(crate) id: i64,
+    /// The job whose callees it rings again.
+    pub(crate) root_id: Option<i64>,
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
     pub(crate) attempt: i32,
@@ -90,7 +92,7 @@ impl Evidence {
     /// Reads both sides; what the workers logged stays in the folder `logs`.
     pub(crate) async fn of(plant: &Plant, told: &Told, logs: PathBuf) -> Self {
         let jobs: Vec<Job> = sqlx::query_as(
-            "SELECT id, state::text, reason, attempt, attempts_used, max_attempts, on_doubt,
+            "SELECT id, root_id, state::text, reason, attempt, attempts_used, max_attempts, on_doubt,
                  (extract(epoch FROM expires_at) * 1000000)::bigint AS expires_us
              FROM callq.jobs",
         )
