@@ -28,7 +28,7 @@ impl Default for Low {
 /// For one app: from where each level of the queue is read; by default from its beginning.
 ///
 /// Before it the index may hold many dead entries, which cost time while somebody holds a snapshot
-/// open. A bound is only ever a hint: what lies before it is looked for ([`Store::behind`]).
+/// open. A bound is only ever a hint: what lies before it is looked for ([`super::Store::behind`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lows(pub [Low; LEVELS]);
 
