@@ -88,6 +88,14 @@ async fn every_code_leads_to_the_state_reason_attempts_and_time_of_its_class() {
             }
         })
         .await;
+        if class == Class::Throttled {
+            // What the database is told beside the flow comes with the next throttle, if not with this.
+            let slowed = format!(
+                "SELECT throttled_at IS NOT NULL FROM callq.apps WHERE app = '{}'",
+                app_of(*code)
+            );
+            rig.until_value(&slowed, |slowed: &bool| *slowed).await;
+        }
     }
     worker.stop().await.unwrap();
     rig.audit().await;
