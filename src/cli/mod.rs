@@ -13,11 +13,7 @@
 //!
 //! `callq dev --exec` ends with the code of its command, `callq check` with that of its worst line,
 //! which is 0 if nothing fails, warnings or not.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the only printer"
-)]
+#![allow(clippy::print_stdout, reason = "the only printer")]
 #![allow(clippy::doc_markdown, reason = "doc comments are also the help texts")]
 
 mod apps;

@@ -172,6 +172,17 @@ async fn claims_and_results_are_synced_whatever_the_databases_default() {
     assert_eq!(seen, "INSERT on, UPDATE on");
 }
 
+#[tokio::test]
+async fn a_worker_writes_whatever_the_databases_default_says_of_reading_only() {
+    let rig = Rig::new().await;
+    let id = rig.insert("jack", &[]).await;
+    rig.sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$")
+        .await;
+    let worker = rig.worker().await;
+    rig.until_state(id, "placed").await;
+    worker.stop().await.unwrap();
+}
+
 /// A worker's request timeout here, and what it may take besides to end.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// (3 s are promised; that of a machine that is busy with other tests is no measure of it.)

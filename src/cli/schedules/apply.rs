@@ -1,7 +1,7 @@
 //! `callq schedules apply`
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, stderr, stdin, stdout};
+use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
 
 use chrono::Utc;
@@ -10,7 +10,7 @@ use clap::Args;
 use super::fields::Private;
 use super::plan::{Plan, Prune};
 use crate::call::readable;
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, ask, print};
 use crate::config;
 use crate::config::schedules::{ScheduleFile, read_schedules};
 use crate::store::{Applied, MadeAhead, ScheduleRow, Store};
@@ -76,7 +76,7 @@ impl Apply {
             print::hint("nothing was applied; docs/schedules.md has every key");
             Failure::Exit(2)
         })?;
-        if !self.dry_run && !self.yes && !may_ask() {
+        if !self.dry_run && !self.yes && !ask::is_possible() {
             let text = "there is no terminal to ask on before schedules are changed";
             let way_out = "add --yes, or --dry-run to see what would change";
             return Err(Failure::Cannot(anyhow::anyhow!(text)).hint(way_out));
@@ -183,27 +183,14 @@ fn show(plan: &Plan) -> Result<(), Failure> {
     })
 }
 
-fn may_ask() -> bool {
-    stdin().is_terminal() && stderr().is_terminal()
-}
-
 /// Asks; everything but a yes is a no.
 fn agreed(plan: &Plan) -> Result<bool, Failure> {
-    asked(&format!("apply this plan ({})?", plan.summary()))
-}
-
-/// Asks a question that can be answered with yes.
-pub(super) fn asked(question: &str) -> Result<bool, Failure> {
-    print::tell(&format!("callq: {question} [y/N] "));
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer)?;
-    let answer = answer.trim().to_ascii_lowercase();
-    Ok(matches!(answer.as_str(), "y" | "yes"))
+    ask::agreed(&format!("apply this plan ({})?", plan.summary()))
 }
 
 /// Refuses to change something unasked where nobody can be asked.
 pub(super) fn must_ask(yes: bool, what: &str) -> Result<(), Failure> {
-    if yes || may_ask() {
+    if yes || ask::is_possible() {
         return Ok(());
     }
     let text = format!("there is no terminal to ask on before {what}");

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::apply::{asked, must_ask};
+use super::apply::must_ask;
 use super::find::Which;
 use crate::call::readable;
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, ask, print};
 use crate::store::{ScheduleAnswer, Store};
 
 /// Keep a schedule from ringing until it is resumed.
@@ -137,7 +137,7 @@ impl Remove {
         must_ask(self.yes, "a schedule is removed")?;
         if !self.yes {
             self.which.row(store).await?;
-            if !asked(&format!("remove the {}?", self.which.shown()))? {
+            if !ask::agreed(&format!("remove the {}?", self.which.shown()))? {
                 print::note("nothing was changed");
                 return Ok(());
             }

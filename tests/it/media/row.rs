@@ -5,7 +5,6 @@ use std::time::Duration;
 use callq::store::{
     Look, Store, StreamAnswer, StreamDuty, StreamGrant, StreamNews, StreamPace, StreamSaid,
 };
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::support::Database;
